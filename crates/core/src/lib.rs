@@ -1,0 +1,40 @@
+//! The mathematics of group-relative policy optimisation.
+//!
+//! Everything in Cohort meets at a short row of numbers for each action
+//! ([`Rows`]): a policy computes rows, an objective turns rows into the
+//! derivative of the loss for each of them, and the policy's tape turns that
+//! into a gradient. This crate holds what lies between: what flows
+//! ([`Group`] → [`Episode`] → [`Sample`] → [`Action`]), and the pure functions
+//! over it (rewards, advantages, objectives, curricula, statistics).
+//!
+//! Invariant: nothing here reads a clock, logs, opens a file or knows a tensor
+//! library. Same input, same output, bit for bit.
+
+pub mod action;
+pub mod advantage;
+pub mod context;
+pub mod curriculum;
+pub mod group;
+pub mod interval;
+pub mod metric;
+pub mod objective;
+pub mod outcome;
+pub mod pass_at_k;
+pub mod policy;
+pub mod random;
+pub mod reward;
+pub mod row;
+pub mod sample;
+pub mod schedule;
+pub mod turn;
+pub mod weight;
+
+pub use action::{Action, Author, Choice, PayloadKey};
+pub use context::{Context, Span};
+pub use group::{Cost, Episode, Group, GroupKey};
+pub use outcome::Outcome;
+pub use policy::{Controls, Decoding, Gradient, ParameterInfo, Policy, PolicyError, Request, RowSpec, Tape};
+pub use random::{Dice, Stream};
+pub use row::{RowGradients, Rows};
+pub use sample::{Sample, StopReason};
+pub use turn::{Turn, Turns};

@@ -1,0 +1,179 @@
+//! What a policy is to everything else: it samples, it gives rows, it takes row gradients.
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    action::PayloadKey,
+    context::Context,
+    random::Dice,
+    row::{RowGradients, Rows},
+    sample::Sample,
+};
+
+/// How an action is drawn from its distribution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Decoding {
+    /// The most probable action; rows are those of temperature 1.
+    Greedy,
+    /// A draw at this temperature, above 0.
+    Temperature(f32),
+}
+
+impl Decoding {
+    /// The temperature that rows are computed at.
+    pub fn row_temperature(self) -> f32 {
+        match self {
+            Decoding::Greedy => 1.0,
+            Decoding::Temperature(t) => t,
+        }
+    }
+}
+
+/// How a sampler draws and when it stops: shared by the requests of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Controls {
+    pub decoding: Decoding,
+    /// Cap on new actions a sample, at least 1.
+    pub max_actions: usize,
+    /// Ids that end a sample, itself included as the last action.
+    pub stop: Vec<u32>,
+    /// Ids that are never drawn. A truncation: rows are taken before it.
+    pub forbidden: Vec<u32>,
+    /// Recorded in every sample.
+    pub policy_version: u64,
+}
+
+/// Asks for one sample.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub context: Context,
+    pub controls: Arc<Controls>,
+    /// All the randomness of the sample; nothing else may decide a draw.
+    pub dice: Dice,
+}
+
+/// Which rows are wanted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RowSpec {
+    /// Temperature of the distribution, above 0.
+    pub temperature: f32,
+}
+
+/// Name and shape of a trained parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParameterInfo {
+    pub name: String,
+    pub shape: Vec<usize>,
+}
+
+impl ParameterInfo {
+    pub fn element_count(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// A gradient: one flat vector a parameter, in the order of [`Policy::parameters`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gradient(pub Vec<Vec<f32>>);
+
+impl Gradient {
+    /// Adds `other` to it, entry by entry.
+    pub fn add(&mut self, other: &Gradient) {
+        debug_assert_eq!(self.0.len(), other.0.len());
+        for (a, b) in self.0.iter_mut().zip(&other.0) {
+            debug_assert_eq!(a.len(), b.len());
+            for (x, y) in a.iter_mut().zip(b) {
+                *x += *y;
+            }
+        }
+    }
+
+    /// Euclidean norm over all entries, in f64, summed in the order of the parameters.
+    pub fn norm(&self) -> f64 {
+        self.0.iter().map(|p| p.iter().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>()).sum::<f64>().sqrt()
+    }
+
+    /// Index of the first parameter with an entry that is not finite.
+    pub fn first_not_finite(&self) -> Option<usize> {
+        self.0.iter().position(|p| p.iter().any(|g| !g.is_finite()))
+    }
+}
+
+/// A file that belongs beside a policy's weights: its configuration, its tokenizer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asset {
+    pub name: String,
+    pub bytes: Vec<u8>,
+}
+
+/// Why a policy could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    #[error("a context of {context} tokens with {new} new ones is longer than the model's {limit} positions")]
+    TooLong { context: usize, new: usize, limit: usize },
+    #[error("token id {id} is outside the vocabulary of {vocabulary}")]
+    UnknownToken { id: u32, vocabulary: usize },
+    #[error("an empty context: the policy needs at least one token before it acts")]
+    EmptyContext,
+    #[error("the policy cannot score this {what}")]
+    Unsupported { what: String },
+    #[error("sample {sample}: {column} of action {action} is not finite")]
+    NotFinite { sample: usize, action: usize, column: &'static str },
+}
+
+/// Holds what a forward pass needs for its backward; used once.
+pub trait Tape {
+    /// The gradient of `sum over actions and columns of row * row gradient`, for the samples of
+    /// the forward pass, in their order.
+    fn backward(self: Box<Self>, gradients: &[RowGradients]) -> Gradient;
+}
+
+/// A trainable distribution over actions. It knows nothing of methods.
+///
+/// Laws, held by tests for every implementation:
+/// - `sample` is a function of weights and requests; a request's sample does not depend on the others.
+/// - `rows`, `forward` and the `behaviour` that `sample` recorded agree within the run's red line,
+///   and `rows` and `forward` to the bit.
+/// - a sample's rows do not depend on the other samples of the call.
+pub trait Policy: Send + Sync {
+    /// One sample a request, in their order.
+    fn sample(&self, requests: &[Request]) -> Result<Vec<Sample>, PolicyError>;
+
+    /// Rows of the actions of `samples` under their scored contexts, without a tape.
+    fn rows(&self, samples: &[&Sample], spec: RowSpec) -> Result<Vec<Rows>, PolicyError>;
+
+    /// The same rows, and the tape to go back.
+    fn forward<'a>(&'a self, samples: &[&Sample], spec: RowSpec) -> Result<(Vec<Rows>, Box<dyn Tape + 'a>), PolicyError>;
+
+    /// The trained parameters; their order is fixed for the life of the policy.
+    fn parameters(&self) -> &[ParameterInfo];
+
+    /// Shows the values of parameter `index`, row-major.
+    fn read(&self, index: usize, look: &mut dyn FnMut(&[f32]));
+
+    /// Changes the values of parameter `index` in place.
+    fn write(&mut self, index: usize, change: &mut dyn FnMut(&mut [f32]));
+
+    /// The files that make a directory of its weights loadable.
+    fn assets(&self) -> &[Asset];
+
+    /// A copy with storage of its own, for a frozen or averaged actor.
+    fn duplicate(&self) -> Box<dyn Policy>;
+
+    /// Longest context plus actions, where there is a limit.
+    fn position_limit(&self) -> Option<usize>;
+
+    /// The payload behind a key that this policy gave out.
+    fn payload(&self, _key: PayloadKey) -> Option<Vec<f32>> {
+        None
+    }
+
+    /// Forgets all payloads: called when a step is over.
+    fn clear_payloads(&mut self) {}
+}
+
+impl fmt::Debug for dyn Policy + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Policy({} parameters)", self.parameters().len())
+    }
+}

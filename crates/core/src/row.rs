@@ -1,0 +1,54 @@
+//! The waist: a row of numbers for each action, held as columns.
+
+use serde::{Deserialize, Serialize};
+
+/// The rows of one sample, column by column; every column has one number an action.
+///
+/// | column | what | unit |
+/// |---|---|---|
+/// | `logp` | log-probability (or log-density) of the action | nats |
+/// | `entropy` | entropy of the distribution it was drawn from | nats |
+/// | `kl_old` | exact KL of that distribution from the behaviour policy's | nats |
+/// | `kl_ref` | exact KL from the reference's | nats |
+///
+/// The distribution is the one at the sampling temperature, before any truncation.
+/// The divergences exist only where a recipe asked for them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rows {
+    pub logp: Vec<f64>,
+    pub entropy: Vec<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kl_old: Option<Vec<f64>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kl_ref: Option<Vec<f64>>,
+}
+
+impl Rows {
+    pub fn len(&self) -> usize {
+        self.logp.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.logp.is_empty()
+    }
+
+    /// The first action whose row is not finite, with the column's name.
+    pub fn first_not_finite(&self) -> Option<(usize, &'static str)> {
+        let columns =
+            [("logp", Some(&self.logp)), ("entropy", Some(&self.entropy)), ("kl_old", self.kl_old.as_ref()), ("kl_ref", self.kl_ref.as_ref())];
+        columns
+            .into_iter()
+            .filter_map(|(name, column)| Some((column?.iter().position(|x| !x.is_finite())?, name)))
+            .min_by_key(|&(position, _)| position)
+    }
+}
+
+/// The derivative of the loss with respect to each entry of a sample's [`Rows`].
+/// A column that an objective does not read is absent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RowGradients {
+    pub logp: Vec<f64>,
+    pub entropy: Option<Vec<f64>>,
+    pub kl_old: Option<Vec<f64>>,
+    pub kl_ref: Option<Vec<f64>>,
+}

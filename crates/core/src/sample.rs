@@ -1,0 +1,67 @@
+//! One stretch of actions under one context: what is trained.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{action::Action, context::Context, row::Rows};
+
+/// Why a sample ended, as its sampler recorded it. Masks come from this, never from comparing ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// An end-of-sequence id was sampled; it is the last action.
+    End(u32),
+    /// The cap on new actions was reached: the sample is truncated.
+    Length,
+    /// The policy takes exactly this many actions (a bandit, a one-step policy).
+    Complete,
+    /// The actions were given and not sampled.
+    Given,
+}
+
+impl StopReason {
+    /// Whether the sample was cut and not ended.
+    pub fn is_truncated(self) -> bool {
+        self == StopReason::Length
+    }
+}
+
+/// Actions under a context, with the row of the distribution that drew them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// The context at sampling time.
+    pub sampled_under: Context,
+    /// The context that training scores it under, where a hint, an answer or a
+    /// stripped thought came between; `None` means the same one.
+    pub scored_under: Option<Context>,
+    pub actions: Vec<Action>,
+    /// The sampler's own row. Kept to measure the gap to the trainer's, never the
+    /// ratio's denominator; empty for given actions.
+    pub behaviour: Rows,
+    /// Number of optimizer updates behind the weights that sampled it.
+    pub policy_version: u64,
+    pub stop: StopReason,
+}
+
+impl Sample {
+    /// A worked solution, for likelihood training: nothing was sampled.
+    pub fn given(context: Context, tokens: &[u32]) -> Self {
+        Self {
+            sampled_under: context,
+            scored_under: None,
+            actions: tokens.iter().map(|&id| Action::given(id)).collect(),
+            behaviour: Rows::default(),
+            policy_version: 0,
+            stop: StopReason::Given,
+        }
+    }
+
+    /// The context that rows are computed under.
+    pub fn scored_context(&self) -> &Context {
+        self.scored_under.as_ref().unwrap_or(&self.sampled_under)
+    }
+
+    /// The ids of its token actions.
+    pub fn tokens(&self) -> impl Iterator<Item = u32> + '_ {
+        self.actions.iter().filter_map(Action::token)
+    }
+}

@@ -1,0 +1,28 @@
+//! What an environment says after a sample.
+
+use crate::{context::Context, group::GroupKey, sample::Sample};
+
+/// The environment's move.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Turn {
+    /// The episode is over.
+    End,
+    /// The policy acts again, under this context: an earlier one with spans appended or dropped.
+    Continue(Context),
+}
+
+/// An environment as a rollout strategy sees it.
+pub trait Turns: Send + Sync {
+    /// The move after `samples`, the whole episode of prompt `key` so far.
+    /// A function of its arguments alone: asked twice, it says the same.
+    fn turn(&self, key: GroupKey, samples: &[Sample]) -> Turn;
+}
+
+/// The environment of single-turn tasks.
+pub struct SingleTurn;
+
+impl Turns for SingleTurn {
+    fn turn(&self, _: GroupKey, _: &[Sample]) -> Turn {
+        Turn::End
+    }
+}
