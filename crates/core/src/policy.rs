@@ -143,7 +143,11 @@ pub trait Policy: Send + Sync {
     fn rows(&self, samples: &[&Sample], spec: RowSpec) -> Result<Vec<Rows>, PolicyError>;
 
     /// The same rows, and the tape to go back.
-    fn forward<'a>(&'a self, samples: &[&Sample], spec: RowSpec) -> Result<(Vec<Rows>, Box<dyn Tape + 'a>), PolicyError>;
+    fn forward<'a>(
+        &'a self,
+        samples: &[&Sample],
+        spec: RowSpec,
+    ) -> Result<(Vec<Rows>, Box<dyn Tape + 'a>), PolicyError>;
 
     /// The trained parameters; their order is fixed for the life of the policy.
     fn parameters(&self) -> &[ParameterInfo];

@@ -35,7 +35,8 @@ impl Stream {
     /// `purpose` separates streams of one seed (a stage's name with what is drawn in it).
     pub fn new(seed: u64, purpose: &str) -> Self {
         // FNV-1a over the purpose, mixed with the seed by the cipher itself.
-        let hash = purpose.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+        let hash =
+            purpose.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
         let mixed = philox([seed as u32, (seed >> 32) as u32, hash as u32, (hash >> 32) as u32], [0, 0]);
         Self { key: [mixed[0], mixed[1]] }
     }

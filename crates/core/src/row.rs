@@ -34,8 +34,12 @@ impl Rows {
 
     /// The first action whose row is not finite, with the column's name.
     pub fn first_not_finite(&self) -> Option<(usize, &'static str)> {
-        let columns =
-            [("logp", Some(&self.logp)), ("entropy", Some(&self.entropy)), ("kl_old", self.kl_old.as_ref()), ("kl_ref", self.kl_ref.as_ref())];
+        let columns = [
+            ("logp", Some(&self.logp)),
+            ("entropy", Some(&self.entropy)),
+            ("kl_old", self.kl_old.as_ref()),
+            ("kl_ref", self.kl_ref.as_ref()),
+        ];
         columns
             .into_iter()
             .filter_map(|(name, column)| Some((column?.iter().position(|x| !x.is_finite())?, name)))

@@ -1,1 +1,56 @@
+//! The learning rate over a stage.
 
+use serde::{Deserialize, Serialize};
+
+/// Shape after the warm-up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Decay {
+    #[default]
+    Constant,
+    /// Straight down to 0 at the last step.
+    Linear,
+    /// Half a cosine down to 0 at the last step.
+    Cosine,
+}
+
+/// Linear warm-up, then a decay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Schedule {
+    pub warmup_steps: u64,
+    pub decay: Decay,
+}
+
+impl Schedule {
+    /// The factor on the peak learning rate at `step` (from 1) of `total`: `step / warmup` while it
+    /// is at most the warm-up, then the decay over what remains. In [0, 1], above 0 until the end.
+    pub fn factor(&self, step: u64, total: u64) -> f64 {
+        if step <= self.warmup_steps {
+            return step as f64 / self.warmup_steps as f64;
+        }
+        let span = total.saturating_sub(self.warmup_steps).max(1) as f64;
+        // The first step after the warm-up still has the full rate.
+        let done = ((step - self.warmup_steps - 1) as f64 / span).min(1.0);
+        match self.decay {
+            Decay::Constant => 1.0,
+            Decay::Linear => 1.0 - done,
+            Decay::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * done).cos()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warms_up_then_decays() {
+        let s = Schedule { warmup_steps: 4, decay: Decay::Linear };
+        let f: Vec<f64> = (1..=8).map(|t| s.factor(t, 8)).collect();
+        assert_eq!(f, [0.25, 0.5, 0.75, 1.0, 1.0, 0.75, 0.5, 0.25]);
+        let c = Schedule { warmup_steps: 0, decay: Decay::Cosine };
+        assert_eq!(c.factor(1, 2), 1.0);
+        assert!((c.factor(2, 2) - 0.5).abs() < 1e-15);
+        assert_eq!(Schedule::default().factor(1000, 10), 1.0);
+    }
+}

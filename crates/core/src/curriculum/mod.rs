@@ -1,1 +1,5 @@
+//! Which prompts come next.
 
+mod shuffled;
+
+pub use shuffled::shuffled;
