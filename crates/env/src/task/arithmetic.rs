@@ -95,7 +95,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::{Fault, Split, testing::Bytes};
+    use crate::{
+        Fault, Split,
+        testing::{self, Bytes},
+    };
 
     fn prompts(task: &Task, split: Split) -> Vec<&str> {
         task.items(split).iter().map(|item| item.prompt.as_str()).collect()
@@ -123,6 +126,22 @@ mod tests {
         ];
         for ((a, b), expected) in worked {
             assert_eq!(solution(a, b), expected);
+        }
+    }
+
+    #[test]
+    fn the_peers_rows_are_made_again() {
+        for (name, rows) in [("arith/train.jsonl", PAIRS - 512), ("arith/heldout.jsonl", 512)] {
+            let Some(path) = testing::shared(name) else { return };
+            let text = std::fs::read_to_string(path).unwrap();
+            for line in text.lines() {
+                let row: Value = serde_json::from_str(line).unwrap();
+                let asked = row["prompt"].as_str().unwrap();
+                let (a, b) = asked.trim_end_matches('=').split_once('+').unwrap();
+                let (a, b) = (a.parse().unwrap(), b.parse().unwrap());
+                assert_eq!((prompt(a, b).as_str(), row["solution"].as_str()), (asked, Some(solution(a, b).as_str())));
+            }
+            assert_eq!(text.lines().count(), rows, "{name}");
         }
     }
 
