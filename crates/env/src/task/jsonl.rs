@@ -1,0 +1,128 @@
+//! JSON objects, one a line, read as a stream.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader},
+    path::Path,
+};
+
+use serde_json::{Map, Value};
+
+use super::error::{RowFault, TaskError, type_of};
+
+/// The rows of a file in order, each with its line counted from 1. Blank lines are counted
+/// and left out; a byte order mark at the start is left out.
+pub struct Rows<R> {
+    reader: R,
+    buffer: Vec<u8>,
+    line: usize,
+}
+
+/// A row, or what is wrong with its line.
+pub type Row = Result<Map<String, Value>, RowFault>;
+
+/// Opens a file that recipe key `key` names.
+///
+/// # Errors
+/// A file that is absent or cannot be opened, a directory.
+pub fn open(key: &'static str, path: &Path) -> Result<Rows<BufReader<File>>, TaskError> {
+    let unreadable = |source| TaskError::Unreadable { key, path: path.into(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    if file.metadata().map_err(unreadable)?.is_dir() {
+        return Err(TaskError::Directory { key, path: path.into() });
+    }
+    Ok(Rows::new(BufReader::new(file)))
+}
+
+impl<R: BufRead> Rows<R> {
+    pub fn new(reader: R) -> Self {
+        Self { reader, buffer: Vec::new(), line: 0 }
+    }
+}
+
+impl<R: BufRead> Iterator for Rows<R> {
+    type Item = io::Result<(usize, Row)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            self.buffer.clear();
+            match self.reader.read_until(b'\n', &mut self.buffer) {
+                Ok(0) => return None,
+                Ok(_) => self.line += 1,
+                Err(error) => return Some(Err(error)),
+            }
+            let mut bytes = self.buffer.as_slice();
+            if self.line == 1 {
+                bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+            }
+            if !bytes.trim_ascii().is_empty() {
+                return Some(Ok((self.line, parse(bytes))));
+            }
+        }
+    }
+}
+
+fn parse(bytes: &[u8]) -> Row {
+    let text = std::str::from_utf8(bytes).map_err(|error| RowFault::NotUtf8 { byte: error.valid_up_to() + 1 })?;
+    match serde_json::from_str(text.trim_end()) {
+        Ok(Value::Object(row)) => Ok(row),
+        Ok(other) => Err(RowFault::NotAnObject { found: type_of(&other) }),
+        Err(error) => {
+            let whole = error.to_string();
+            let reason = whole.split(" at line ").next().unwrap_or(&whole).to_owned();
+            Err(RowFault::NotJson { column: error.column(), reason })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(bytes: &[u8]) -> Vec<(usize, Row)> {
+        Rows::new(bytes).collect::<io::Result<_>>().unwrap()
+    }
+
+    #[test]
+    fn blank_lines_count_and_are_left_out() {
+        let found = rows(b"\xEF\xBB\xBF{\"a\":1}\r\n\n  \t\r\n{\"a\":2}");
+        let seen: Vec<_> = found.iter().map(|(line, row)| (*line, row.as_ref().unwrap()["a"].as_u64())).collect();
+        assert_eq!(seen, [(1, Some(1)), (4, Some(2))]);
+    }
+
+    #[test]
+    fn each_fault_is_told_from_the_others() {
+        let found = rows(b"{\"a\":\n[1]\n\"x\"\n{\"a\":\"\xFF\"}\n{\"a\":NaN}\n{\"a\":1} {}\n{\"ok\":1}\n");
+        let told: Vec<String> = found
+            .iter()
+            .map(|(line, row)| match row {
+                Ok(_) => format!("{line} fine"),
+                Err(fault) => format!("{line} {fault}"),
+            })
+            .collect();
+        for (told, part) in told.iter().zip([
+            "1 the line is not JSON: EOF while parsing a value at column 5",
+            "2 the line is a list, and must be a JSON object",
+            "3 the line is a string, and must be a JSON object",
+            "4 the line is not UTF-8 from its byte 7 on",
+            "5 the line is not JSON: expected value at column 6",
+            "6 the line is not JSON: trailing characters at column 9",
+            "7 fine",
+        ]) {
+            assert!(told.starts_with(part), "{told}");
+        }
+        assert_eq!(told.len(), 7);
+    }
+
+    #[test]
+    fn absent_files_and_directories_are_named_with_their_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let absent = folder.path().join("rows.jsonl");
+        let error = open("data.path", &absent).err().unwrap();
+        let text = error.to_string();
+        assert!(text.contains("data.path") && text.contains("rows.jsonl") && text.contains("No such file"), "{text}");
+        assert_eq!(error.fault(), crate::Fault::Data);
+        let text = open("data.test_path", folder.path()).err().unwrap().to_string();
+        assert!(text.contains("data.test_path") && text.contains("is a directory"), "{text}");
+    }
+}
