@@ -58,6 +58,12 @@ pub trait Verifier: Send + Sync {
     fn range(&self) -> (f64, f64);
 
     fn score(&self, view: &View) -> Outcome;
+
+    /// The answer that a completion gives, for majority votes; `None` where there is none, or where the term
+    /// is not about answers.
+    fn answer(&self, _completion: &str) -> Option<String> {
+        None
+    }
 }
 
 /// The outcome of `verifier`, which may panic or break its promises: a panic is an

@@ -1,0 +1,153 @@
+//! A checkpoint: a directory that exists whole or not at all.
+//!
+//! ```text
+//! step-000012/
+//!   model.safetensors, config.json, tokenizer.json, ..   the main policy, in the Hugging Face layout
+//!   optimizer.safetensors                                  two moments a parameter
+//!   state.json                                             what else the stage needs to go on
+//!   checksums.json                                         SHA-256 of every file and every tensor
+//! ```
+//!
+//! Files are written into a hidden directory beside it, synced, summed, and the directory is renamed.
+//! Weight files hold no time, path or run, and their headers are sorted: same weights, same bytes.
+
+mod checksum;
+mod tensors;
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use cohort_core::Policy;
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use checksum::verify;
+use tensors::{read_tensors, write_tensors};
+
+use crate::optimizer::Optimizer;
+
+pub const WEIGHTS: &str = "model.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
+const STATE: &str = "state.json";
+
+/// Why a checkpoint could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    #[error("cannot write the checkpoint {}: {source}\n  hint: the checkpoint before it is still good; make room and use --resume", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{}: {problem}{}\n  hint: the file was changed or cut after it was written; take an earlier checkpoint or start anew", path.display(), of_tensor(tensor))]
+    Corrupt { path: PathBuf, tensor: Option<String>, problem: String },
+    #[error("the weights are not finite after step {step} (tensor `{tensor}`); the checkpoint before is kept\n  hint: lower the learning rate")]
+    NotFinite { step: u64, tensor: String },
+}
+
+fn of_tensor(tensor: &Option<String>) -> String {
+    tensor.as_ref().map_or(String::new(), |t| format!(" (tensor `{t}`)"))
+}
+
+/// What a checkpoint holds beside the weights.
+pub struct Parts<'a, S> {
+    pub policy: &'a dyn Policy,
+    pub optimizer: Option<&'a Optimizer>,
+    pub state: &'a S,
+}
+
+/// Writes a checkpoint to `directory`, replacing what stands there.
+pub fn write<S: Serialize>(directory: &Path, step: u64, parts: &Parts<'_, S>) -> Result<(), CheckpointError> {
+    finite(parts.policy, step)?;
+    let failed = |source| CheckpointError::Write { path: directory.to_owned(), source };
+    let parent = directory.parent().unwrap_or(Path::new("."));
+    let name = directory.file_name().unwrap_or_default().to_string_lossy();
+    let staging = parent.join(format!(".{name}.{}", std::process::id()));
+    let result = stage(&staging, parts).and_then(|()| {
+        if directory.exists() {
+            fs::remove_dir_all(directory)?;
+        }
+        fs::rename(&staging, directory)?;
+        sync_directory(parent)
+    });
+    result.map_err(|e| {
+        let _ = fs::remove_dir_all(&staging);
+        failed(e)
+    })
+}
+
+fn stage<S: Serialize>(staging: &Path, parts: &Parts<'_, S>) -> io::Result<()> {
+    if staging.exists() {
+        fs::remove_dir_all(staging)?;
+    }
+    fs::create_dir_all(staging)?;
+    for asset in parts.policy.assets() {
+        write_synced(&staging.join(&asset.name), &asset.bytes)?;
+    }
+    let policy = parts.policy;
+    let entries = policy.parameters().iter().enumerate().map(|(i, p)| (p.name.clone(), p.shape.clone(), i));
+    write_tensors(&staging.join(WEIGHTS), entries, |&index, look| policy.read(index, look))?;
+    if let Some(optimizer) = parts.optimizer {
+        let entries = optimizer.tensors(policy.parameters());
+        write_tensors(&staging.join(OPTIMIZER), entries.into_iter(), |values, look| look(values))?;
+    }
+    write_synced(&staging.join(STATE), &serde_json::to_vec_pretty(parts.state).map_err(io::Error::other)?)?;
+    checksum::write(staging)?;
+    sync_directory(staging)
+}
+
+fn finite(policy: &dyn Policy, step: u64) -> Result<(), CheckpointError> {
+    for (index, parameter) in policy.parameters().iter().enumerate() {
+        let mut all = true;
+        policy.read(index, &mut |values| all = values.iter().all(|v| v.is_finite()));
+        if !all {
+            return Err(CheckpointError::NotFinite { step, tensor: parameter.name.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Reads the weights, and the optimizer's state where one is given, after [`verify`]. Returns the stage's state.
+pub fn read<S: DeserializeOwned>(
+    directory: &Path,
+    policy: &mut dyn Policy,
+    optimizer: Option<&mut Optimizer>,
+) -> Result<S, CheckpointError> {
+    verify(directory)?;
+    let parameters = policy.parameters().to_vec();
+    read_tensors(
+        &directory.join(WEIGHTS),
+        parameters.iter().enumerate().map(|(i, p)| (p.name.clone(), p.shape.clone(), i)),
+        |index, values| policy.write(index, &mut |slot| slot.copy_from_slice(values)),
+    )?;
+    if let Some(optimizer) = optimizer {
+        let shapes: Vec<_> = optimizer.tensors(&parameters).into_iter().map(|(name, shape, _)| (name, shape)).collect();
+        let entries = shapes.into_iter().enumerate().map(|(i, (name, shape))| (name, shape, i));
+        read_tensors(&directory.join(OPTIMIZER), entries, |index, values| optimizer.restore(index, values))?;
+    }
+    let path = directory.join(STATE);
+    let bytes = fs::read(&path).map_err(|source| CheckpointError::Read { path: path.clone(), source })?;
+    serde_json::from_slice(&bytes).map_err(|e| CheckpointError::Corrupt { path, tensor: None, problem: e.to_string() })
+}
+
+/// Writes a file so that it is on the disk when the call returns.
+pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Replaces a file in one step: readers see the old one or the new one.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut staging = path.as_os_str().to_owned();
+    staging.push(".tmp");
+    let staging = PathBuf::from(staging);
+    write_synced(&staging, bytes)?;
+    fs::rename(&staging, path)?;
+    sync_directory(path.parent().unwrap_or(Path::new(".")))
+}
+
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    fs::File::open(path)?.sync_all()
+}

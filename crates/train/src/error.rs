@@ -1,0 +1,76 @@
+//! Everything that can end a run, by kind.
+
+use std::path::PathBuf;
+
+use cohort_core::PolicyError;
+use cohort_env::{Fault, TaskError};
+use cohort_model::ModelError;
+
+use crate::{checkpoint::CheckpointError, recipe::RecipeError, run_dir::RunDirError};
+
+/// Why a run could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    #[error(transparent)]
+    RunDir(#[from] RunDirError),
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error("nothing can be learned: {reason}\n  hint: {hint}")]
+    NoSignal { reason: String, hint: String },
+    #[error(
+        "step {step}: {failed} of {episodes} episodes have a reward that failed (more than {percent:.0} %)\n  first: {first}\n  \
+         the offending sample is in {}\n  hint: mend the verifier or the data, or raise reward.error_budget", dump.display()
+    )]
+    RewardBudget { step: u64, failed: usize, episodes: usize, percent: f64, first: String, dump: PathBuf },
+    #[error(
+        "step {step}: the third update in a row with a gradient that is not finite ({what}); the batch is in {}\n  \
+         hint: lower train.lr, or look at the dumped rows", dump.display()
+    )]
+    NotFinite { step: u64, what: String, dump: PathBuf },
+    #[error(
+        "step {step}: sampler and trainer differ by {gap:.3e} nats in a log-probability, above the red line of {red_line:.0e}\n  \
+         hint: this is a fault of the engine on this machine, please report it with the output of `cohort doctor`"
+    )]
+    Mismatch { step: u64, gap: f64, red_line: f64 },
+    #[error("interrupted; a checkpoint was written at step {step}, `--resume` goes on from there")]
+    Interrupted { step: u64 },
+    #[error("step {step}: {source}")]
+    Policy { step: u64, source: PolicyError },
+    #[error("a worker panicked in {what}: {message}")]
+    Panic { what: &'static str, message: String },
+    #[error("{what}: {source}")]
+    Io { what: String, source: std::io::Error },
+}
+
+impl Error {
+    /// The process's exit status: a contract of the command line.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Error::Recipe(_) | Error::RunDir(RunDirError::NotEmpty { .. } | RunDirError::Differs { .. }) => 2,
+            Error::Task(e) if e.fault() == Fault::Recipe => 2,
+            Error::Task(_) => 3,
+            Error::Model(e) if e.is_weights() => 5,
+            Error::Model(_) => 3,
+            Error::NoSignal { .. } => 4,
+            Error::Checkpoint(_) | Error::RunDir(RunDirError::Manifest { .. }) => 5,
+            Error::RewardBudget { .. } => 6,
+            Error::Interrupted { .. } => 130,
+            Error::NotFinite { .. }
+            | Error::Mismatch { .. }
+            | Error::Policy { .. }
+            | Error::Panic { .. }
+            | Error::Io { .. } => 1,
+        }
+    }
+
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Error::Io { what, source }
+    }
+}

@@ -1,0 +1,140 @@
+//! A look before the rl stage: is there anything to learn from?
+
+use cohort_core::{Group, Policy, Stream, curriculum};
+use cohort_env::Split;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::Error,
+    recipe::{Recipe, low::NoSignal},
+    sampling::Sampling,
+    timing::Seconds,
+    worker::Workers,
+    world::World,
+};
+
+/// What a few prompts showed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preflight {
+    pub prompts: usize,
+    pub completions: usize,
+    /// Share of completions that are right.
+    pub pass_rate: f64,
+    /// Share of groups whose rewards differ at all.
+    pub signal: f64,
+    /// Share of completions cut at the cap.
+    pub truncated: f64,
+    /// Share of episodes whose reward failed.
+    pub failed: f64,
+    pub mean_reward: f64,
+    pub mean_length: f64,
+}
+
+/// Looks at `recipe.preflight.prompts` prompts, and at four times as many when these show no signal.
+/// Without any, the run ends or warns, as the recipe says; the warning is returned.
+pub fn preflight(
+    recipe: &Recipe,
+    world: &World,
+    policy: &dyn Policy,
+    workers: Workers,
+) -> Result<(Preflight, Option<String>), Error> {
+    let mut look = Preflight::default();
+    for count in [recipe.preflight.prompts, 4 * recipe.preflight.prompts] {
+        look = Preflight::take(recipe, world, policy, workers, count)?;
+        if look.signal > 0.0 {
+            return Ok((look, None));
+        }
+    }
+    let (reason, hint) = look.why_nothing(recipe);
+    match recipe.preflight.no_signal {
+        NoSignal::Stop => Err(Error::NoSignal { reason, hint }),
+        NoSignal::Warn => Ok((look, Some(format!("{reason} ({hint})")))),
+    }
+}
+
+impl Default for Preflight {
+    fn default() -> Self {
+        Self {
+            prompts: 0,
+            completions: 0,
+            pass_rate: 0.0,
+            signal: 0.0,
+            truncated: 0.0,
+            failed: 0.0,
+            mean_reward: 0.0,
+            mean_length: 0.0,
+        }
+    }
+}
+
+impl Preflight {
+    fn take(recipe: &Recipe, world: &World, policy: &dyn Policy, workers: Workers, count: usize) -> Result<Self, Error> {
+        let stream = Stream::new(recipe.seed, "preflight");
+        let items = world.task.items(Split::Train).len();
+        let indices = curriculum::shuffled(items, count.min(items), 1, stream);
+        let sampling = Sampling {
+            decoding: recipe.rollout.decoding,
+            max_actions: recipe.rollout.max_new_tokens,
+            stream,
+            step: 0,
+            policy_version: 0,
+            split: Split::Train,
+        };
+        let prompts = world.prompts(Split::Train, &indices);
+        let per_block = recipe.train.groups_per_block;
+        let mut groups =
+            sampling.run(world, world.strategy.as_ref(), policy, &prompts, per_block, workers, &mut Seconds::default())?;
+        let weights: Vec<f64> = world.terms.iter().map(|t| t.weight).collect();
+        for episode in groups.iter_mut().flat_map(|g| &mut g.episodes) {
+            episode.outcome = cohort_core::reward::weighted_sum(&episode.rewards, &weights);
+        }
+        Ok(Self::of(world, &groups))
+    }
+
+    fn of(world: &World, groups: &[Group]) -> Self {
+        let episodes: Vec<_> = groups.iter().flat_map(|g| &g.episodes).collect();
+        let count = episodes.len().max(1) as f64;
+        let share = |n: usize| n as f64 / count;
+        let scored: Vec<f64> = episodes.iter().filter_map(|e| e.outcome).collect();
+        Self {
+            prompts: groups.len(),
+            completions: episodes.len(),
+            pass_rate: share(episodes.iter().filter(|e| world.is_correct(e)).count()),
+            signal: groups.iter().filter(|g| g.has_signal()).count() as f64 / groups.len().max(1) as f64,
+            truncated: share(episodes.iter().filter(|e| e.is_truncated()).count()),
+            failed: share(episodes.iter().filter(|e| e.rewards.iter().any(|r| r.is_failure())).count()),
+            mean_reward: scored.iter().sum::<f64>() / scored.len().max(1) as f64,
+            mean_length: share(episodes.iter().map(|e| e.action_count()).sum()),
+        }
+    }
+
+    /// The cause, and what to do about it.
+    fn why_nothing(&self, recipe: &Recipe) -> (String, String) {
+        let seen = format!("{} prompts with {} completions", self.prompts, self.completions);
+        let cap = recipe.rollout.max_new_tokens;
+        if self.failed > 0.5 {
+            let share = 100.0 * self.failed;
+            return (
+                format!("the reward of {share:.0} % of the completions failed, in {seen}"),
+                "look at the verifier and at the columns that it reads".to_owned(),
+            );
+        }
+        if self.truncated > 0.9 {
+            let share = 100.0 * self.truncated;
+            return (
+                format!("{share:.0} % of the completions were cut at rollout.max_new_tokens = {cap}, and all rewards are equal, in {seen}"),
+                "raise rollout.max_new_tokens, or start from a policy that ends its answers".to_owned(),
+            );
+        }
+        if self.pass_rate >= 1.0 {
+            return (
+                format!("every completion is right already, in {seen}"),
+                "take a harder task, or a policy that has something to learn".to_owned(),
+            );
+        }
+        (
+            format!("all completions of a prompt get the same reward ({:.3} in the mean), in {seen}", self.mean_reward),
+            "start from a policy that is sometimes right, add a reward with partial credit, or raise rollout.group_size".to_owned(),
+        )
+    }
+}

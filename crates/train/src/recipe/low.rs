@@ -1,0 +1,366 @@
+//! The recipe as typed: every key, its default, and nothing checked beyond its type.
+//!
+//! Choices are externally tagged (`scale = "none"`, `scale = { std = { ddof = 1 } }`), so that a choice's
+//! parameters exist only beside it. An unknown key anywhere is an error.
+
+use std::collections::BTreeMap;
+
+use cohort_core::{
+    advantage::Advantage,
+    objective::{Denominator, Divergence, Surrogate},
+    schedule::Decay,
+    weight::Truncated,
+};
+use cohort_env::{task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Low {
+    /// A word for the recipe; names its runs.
+    pub name: String,
+    /// One line for people.
+    pub about: String,
+    /// Seeds the rl stage: prompt order, sampling, its evaluations.
+    pub seed: u64,
+    pub device: Device,
+    /// In order. `rl` alone unless told.
+    pub stages: Option<Vec<StageName>>,
+    pub policy: PolicySection,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskSection>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<Data>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supervised: Option<SupervisedSection>,
+    pub rollout: RolloutSection,
+    pub reward: RewardSection,
+    pub advantage: Advantage,
+    pub objective: ObjectiveSection,
+    pub weight: WeightSection,
+    pub train: TrainSection,
+    pub preflight: PreflightSection,
+    pub eval: EvalSection,
+}
+
+/// Where tensors live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    #[default]
+    Cpu,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageName {
+    /// Likelihood of the task's worked solutions.
+    Supervised,
+    /// Reinforcement from groups.
+    Rl,
+}
+
+/// Exactly one of `model` and `new`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicySection {
+    /// A Hugging Face directory: a path, or `data:NAME` under `COHORT_DATA`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Random weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new: Option<NewPolicy>,
+}
+
+/// A Qwen3-architecture policy with random weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewPolicy {
+    pub tokenizer: BuiltinTokenizer,
+    pub width: usize,
+    pub layers: usize,
+    pub heads: usize,
+    pub kv_heads: usize,
+    pub head_dim: usize,
+    /// Width of the gated MLP.
+    pub inner: usize,
+    /// Most tokens in a context with its completion.
+    pub positions: usize,
+    #[serde(default = "default_theta")]
+    pub rope_theta: f64,
+    /// Seeds the weights, whatever `seed` is: all seeds of a recipe start from one policy.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+fn default_theta() -> f64 {
+    10_000.0
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BuiltinTokenizer {
+    /// 64 ids: digits, operators, letters and four tags.
+    Arithmetic,
+}
+
+/// A task that makes its own data. A recipe has either this or `[data]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum TaskSection {
+    Arithmetic(Arithmetic),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SupervisedSection {
+    /// The most steps; `until` may end it earlier.
+    pub steps: u64,
+    pub batch_size: usize,
+    pub lr: f64,
+    pub warmup_steps: u64,
+    pub decay: Decay,
+    pub betas: [f64; 2],
+    pub eps: f64,
+    pub weight_decay: f64,
+    pub clip_norm: f64,
+    pub save_every: u64,
+    /// Seeds the order of its rows and its own evaluations.
+    pub seed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Until>,
+}
+
+impl Default for SupervisedSection {
+    fn default() -> Self {
+        Self {
+            steps: 100,
+            batch_size: 64,
+            lr: 1e-3,
+            warmup_steps: 0,
+            decay: Decay::Constant,
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+            weight_decay: 0.0,
+            clip_norm: 1.0,
+            save_every: 50,
+            seed: 0,
+            until: None,
+        }
+    }
+}
+
+/// Ends a supervised stage at a sampled accuracy on dev.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Until {
+    pub accuracy: f64,
+    /// Steps between checks.
+    pub check_every: u64,
+    /// Dev prompts a check.
+    pub prompts: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RolloutSection {
+    pub strategy: StrategySection,
+    /// Episodes a prompt.
+    pub group_size: usize,
+    pub temperature: f32,
+    pub max_new_tokens: usize,
+    /// Never draw an end-of-sequence or padding id: every completion has the full length.
+    pub ignore_eos: bool,
+}
+
+impl Default for RolloutSection {
+    fn default() -> Self {
+        Self {
+            strategy: StrategySection::Independent,
+            group_size: 8,
+            temperature: 1.0,
+            max_new_tokens: 256,
+            ignore_eos: false,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StrategySection {
+    Independent,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RewardSection {
+    pub combine: Combine,
+    /// Terms by name.
+    pub terms: BTreeMap<String, TermSection>,
+    /// Divergence from the reference, taken off the reward. Excludes `objective.kl`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kl: Option<RewardKl>,
+    /// Share of a step's episodes whose reward may fail before the run ends.
+    pub error_budget: f64,
+}
+
+impl Default for RewardSection {
+    fn default() -> Self {
+        Self { combine: Combine::WeightedSum, terms: BTreeMap::new(), kl: None, error_budget: 0.05 }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Combine {
+    WeightedSum,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TermSection {
+    #[serde(default = "default_weight")]
+    pub weight: f64,
+    pub verifier: VerifierConfig,
+}
+
+fn default_weight() -> f64 {
+    1.0
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RewardKl {
+    pub coefficient: f64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ObjectiveSection {
+    pub surrogate: Surrogate,
+    pub denominator: Denominator,
+    /// Divergence from the reference, in the loss. Excludes `reward.kl`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kl: Option<Divergence>,
+    pub entropy_bonus: f64,
+    pub at: RowsAt,
+}
+
+/// Which distribution is trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowsAt {
+    /// The one at the sampling temperature, before any truncation.
+    #[default]
+    SamplingTemperature,
+    /// The one at temperature 1.
+    One,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WeightSection {
+    pub truncated: Truncated,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainSection {
+    pub steps: u64,
+    /// Ends the stage at the first step that has sampled this many tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u64>,
+    /// Ends the stage at the first step that ends after this many seconds of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_seconds: Option<f64>,
+    pub prompts_per_step: usize,
+    /// Optimizer updates on one batch of rollouts.
+    pub inner_epochs: usize,
+    pub lr: f64,
+    pub warmup_steps: u64,
+    pub decay: Decay,
+    pub betas: [f64; 2],
+    pub eps: f64,
+    pub weight_decay: f64,
+    /// Largest norm of the gradient; above 0.
+    pub clip_norm: f64,
+    /// Groups of one micro-batch: what a worker holds at a time, and a leaf of the tree of summation.
+    pub groups_per_block: usize,
+    /// Steps between checkpoints.
+    pub save_every: u64,
+    /// Checkpoints kept beside the best one.
+    pub keep_checkpoints: usize,
+    /// One a core unless told. Changes no number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workers: Option<usize>,
+}
+
+impl Default for TrainSection {
+    fn default() -> Self {
+        Self {
+            steps: 100,
+            max_tokens: None,
+            max_seconds: None,
+            prompts_per_step: 32,
+            inner_epochs: 1,
+            lr: 1e-6,
+            warmup_steps: 0,
+            decay: Decay::Constant,
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+            weight_decay: 0.0,
+            clip_norm: 1.0,
+            groups_per_block: 4,
+            save_every: 10,
+            keep_checkpoints: 2,
+            workers: None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PreflightSection {
+    /// Prompts that are sampled before the rl stage.
+    pub prompts: usize,
+    pub no_signal: NoSignal,
+}
+
+impl Default for PreflightSection {
+    fn default() -> Self {
+        Self { prompts: 16, no_signal: NoSignal::Stop }
+    }
+}
+
+/// What happens when no group shows any difference in reward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoSignal {
+    Stop,
+    Warn,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvalSection {
+    /// The reward term that says whether a completion is right (its value is 1).
+    /// The last term by name unless told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correct: Option<String>,
+    /// Samples a prompt beside the greedy one.
+    pub samples: usize,
+    /// Most test prompts of the evaluations before and after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// Steps between greedy evaluations on dev; 0 for none.
+    pub every: u64,
+    /// Most dev prompts of those.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dev_limit: Option<usize>,
+}
+
+impl Default for EvalSection {
+    fn default() -> Self {
+        Self { correct: None, samples: 8, limit: None, every: 0, dev_limit: None }
+    }
+}

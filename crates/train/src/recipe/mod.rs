@@ -1,0 +1,159 @@
+//! One choice on each axis, read once and validated once.
+
+mod difference;
+mod error;
+pub mod low;
+mod read;
+mod validate;
+
+use std::path::Path;
+
+use cohort_core::{
+    Decoding,
+    advantage::Advantage,
+    objective::Objective,
+    schedule::Schedule,
+    weight::Truncated,
+};
+use cohort_env::{task::dataset::Data, task::arithmetic::Arithmetic};
+use sha2::{Digest, Sha256};
+
+pub use difference::first_difference;
+pub use error::{Place, RecipeError};
+use low::{EvalSection, Low, NewPolicy, PreflightSection, RewardKl, StrategySection, SupervisedSection, TermSection, TrainSection};
+pub use read::Source;
+
+/// A recipe that can be run: every choice made, every contradiction refused.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    pub name: String,
+    pub about: String,
+    pub seed: u64,
+    pub policy: PolicySource,
+    pub task: TaskSource,
+    /// Runs before the rl stage.
+    pub supervised: Option<Supervised>,
+    pub rollout: Rollout,
+    pub reward: Reward,
+    pub advantage: Advantage,
+    pub objective: Objective,
+    /// Temperature of the rows that are trained.
+    pub row_temperature: f32,
+    pub truncated: Truncated,
+    pub train: TrainSection,
+    pub optimizer: OptimizerConfig,
+    pub preflight: PreflightSection,
+    pub eval: EvalSection,
+    /// The term that says whether a completion is right.
+    pub correct: String,
+    low: Low,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum PolicySource {
+    Directory(String),
+    New(NewPolicy),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum TaskSource {
+    Arithmetic(Arithmetic),
+    Data(Data),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Supervised {
+    pub section: SupervisedSection,
+    pub optimizer: OptimizerConfig,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rollout {
+    pub strategy: StrategySection,
+    pub group_size: usize,
+    pub decoding: Decoding,
+    pub max_new_tokens: usize,
+    pub ignore_eos: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reward {
+    /// By name.
+    pub terms: Vec<(String, TermSection)>,
+    pub kl: Option<RewardKl>,
+    pub error_budget: f64,
+}
+
+/// AdamW with gradient clipping and a schedule.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OptimizerConfig {
+    pub lr: f64,
+    pub schedule: Schedule,
+    pub betas: [f64; 2],
+    pub eps: f64,
+    pub weight_decay: f64,
+    pub clip_norm: f64,
+}
+
+impl Recipe {
+    /// Reads and validates a recipe file; `seed` replaces the recipe's own.
+    pub fn read(path: &Path, overrides: &[String], seed: Option<u64>) -> Result<Self, RecipeError> {
+        Self::from_source(Source::read(path, overrides)?, seed)
+    }
+
+    /// The same from a text that `name` stands for in errors.
+    pub fn parse(name: &str, text: &str, overrides: &[String]) -> Result<Self, RecipeError> {
+        Self::from_source(Source::parse(name.to_owned(), text.to_owned(), overrides)?, None)
+    }
+
+    fn from_source(mut source: Source, seed: Option<u64>) -> Result<Self, RecipeError> {
+        if let Some(seed) = seed {
+            source.low.seed = seed;
+        }
+        validate::validate(source)
+    }
+
+    /// Whether a reference policy is needed.
+    pub fn has_reference(&self) -> bool {
+        self.objective.reads_reference() || self.reward.kl.is_some()
+    }
+
+    /// The resolved recipe: every key with its value, as TOML.
+    pub fn resolved(&self) -> String {
+        toml::to_string_pretty(&self.low).expect("a recipe is a TOML table")
+    }
+
+    /// Hash of the resolved recipe without what may differ between the parts of one run.
+    pub fn hash(&self) -> String {
+        let mut low = self.low.clone();
+        low.train.steps = 0;
+        low.train.workers = None;
+        hex(&Sha256::digest(toml::to_string(&low).expect("a recipe is a TOML table")))
+    }
+
+    /// What determines a cold start: policy, task and the supervised stage. `None` without such a stage.
+    pub fn cold_start_text(&self) -> Option<String> {
+        let supervised = self.low.supervised.clone().filter(|_| self.supervised.is_some())?;
+        // The sampler and the rewards decide when `until` is reached.
+        let part = Low {
+            policy: self.low.policy.clone(),
+            task: self.low.task.clone(),
+            data: self.low.data.clone(),
+            supervised: Some(supervised),
+            rollout: self.low.rollout.clone(),
+            reward: self.low.reward.clone(),
+            eval: EvalSection { correct: Some(self.correct.clone()), ..EvalSection::default() },
+            ..Low::default()
+        };
+        Some(toml::to_string(&part).expect("a recipe is a TOML table"))
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, b| {
+        let _ = write!(text, "{b:02x}");
+        text
+    })
+}

@@ -1,0 +1,332 @@
+//! From the recipe as typed to one that can be run.
+
+use std::fmt::Display;
+
+use cohort_core::{
+    Decoding,
+    advantage::Scale,
+    objective::{Denominator, Gate, Objective, Surrogate},
+    schedule::Schedule,
+};
+
+use super::{
+    OptimizerConfig, PolicySource, Recipe, Reward, Rollout, Source, Supervised, TaskSource,
+    error::RecipeError,
+    low::{Low, RowsAt, StageName},
+};
+
+/// Names what is wrong with a key.
+struct Check<'a> {
+    source: &'a Source,
+}
+
+impl Check<'_> {
+    fn fail<T>(&self, key: &str, problem: &str, got: impl Display, hint: &str) -> Result<T, RecipeError> {
+        Err(RecipeError::Value {
+            place: self.source.place(key),
+            key: key.to_owned(),
+            problem: problem.to_owned(),
+            got: got.to_string(),
+            hint: hint.to_owned(),
+        })
+    }
+
+    fn at_least(&self, key: &str, got: usize, least: usize, hint: &str) -> Result<(), RecipeError> {
+        if got < least { self.fail(key, &format!("must be at least {least}"), got, hint) } else { Ok(()) }
+    }
+
+    fn finite_from(&self, key: &str, got: f64, least: f64) -> Result<(), RecipeError> {
+        if got.is_finite() && got >= least {
+            return Ok(());
+        }
+        self.fail(key, &format!("must be a finite number of at least {least}"), got, "give a number in that range")
+    }
+
+    fn above_zero(&self, key: &str, got: f64) -> Result<(), RecipeError> {
+        if got.is_finite() && got > 0.0 {
+            return Ok(());
+        }
+        self.fail(key, "must be a finite number above 0", got, "give a number in that range")
+    }
+
+    fn share(&self, key: &str, got: f64) -> Result<(), RecipeError> {
+        if (0.0..=1.0).contains(&got) {
+            return Ok(());
+        }
+        self.fail(key, "must be between 0 and 1", got, "give a share, for example 0.05")
+    }
+}
+
+pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
+    let check = Check { source: &source };
+    let low = &source.low;
+    let policy = policy(&check, low)?;
+    let task = task(&check, low)?;
+    let supervised = supervised(&check, low)?;
+    let rollout = rollout(&check, low)?;
+    let reward = reward(&check, low)?;
+    let objective = objective(&check, low)?;
+    advantage(&check, low, &objective)?;
+    let optimizer = train(&check, low)?;
+    let correct = correct(&check, low)?;
+    let row_temperature = match low.objective.at {
+        RowsAt::SamplingTemperature => rollout.decoding.row_temperature(),
+        RowsAt::One => 1.0,
+    };
+    let mut low = low.clone();
+    low.eval.correct = Some(correct.clone());
+    low.stages = Some(supervised.iter().map(|_| StageName::Supervised).chain([StageName::Rl]).collect());
+    Ok(Recipe {
+        name: low.name.clone(),
+        about: low.about.clone(),
+        seed: low.seed,
+        policy,
+        task,
+        supervised,
+        rollout,
+        reward,
+        advantage: low.advantage,
+        objective,
+        row_temperature,
+        truncated: low.weight.truncated,
+        train: low.train.clone(),
+        optimizer,
+        preflight: low.preflight,
+        eval: low.eval.clone(),
+        correct,
+        low,
+    })
+}
+
+fn policy(check: &Check<'_>, low: &Low) -> Result<PolicySource, RecipeError> {
+    match (&low.policy.model, &low.policy.new) {
+        (Some(model), None) => Ok(PolicySource::Directory(model.clone())),
+        (None, Some(new)) => {
+            let sizes = [new.width, new.layers, new.heads, new.kv_heads, new.head_dim, new.inner, new.positions];
+            for (key, size) in ["width", "layers", "heads", "kv_heads", "head_dim", "inner", "positions"].iter().zip(sizes) {
+                check.at_least(&format!("policy.new.{key}"), size, 1, "give a size")?;
+            }
+            if new.heads % new.kv_heads != 0 {
+                return check.fail("policy.new.kv_heads", "must divide policy.new.heads", new.kv_heads, "for example heads = 4, kv_heads = 2");
+            }
+            if new.head_dim % 2 != 0 {
+                return check.fail("policy.new.head_dim", "must be even", new.head_dim, "rotary embeddings turn pairs");
+            }
+            Ok(PolicySource::New(new.clone()))
+        }
+        (None, None) => check.fail(
+            "policy",
+            "must say where the policy comes from",
+            "neither `model` nor `new`",
+            "give policy.model = \"DIR\" (a Hugging Face directory), for example with --set policy.model=DIR",
+        ),
+        (Some(_), Some(_)) => check.fail("policy", "must have one source", "both `model` and `new`", "remove one"),
+    }
+}
+
+fn task(check: &Check<'_>, low: &Low) -> Result<TaskSource, RecipeError> {
+    use super::low::TaskSection;
+    match (&low.task, &low.data) {
+        (Some(TaskSection::Arithmetic(arithmetic)), None) => Ok(TaskSource::Arithmetic(arithmetic.clone())),
+        (None, Some(data)) => Ok(TaskSource::Data(data.clone())),
+        (None, None) => check.fail("data", "must say what is trained on", "neither [task] nor [data]", "give data.path = \"FILE.jsonl\""),
+        (Some(_), Some(_)) => check.fail("data", "contradicts [task]", "both", "remove one: a task makes its own data"),
+    }
+}
+
+fn supervised(check: &Check<'_>, low: &Low) -> Result<Option<Supervised>, RecipeError> {
+    let stages = low.stages.as_deref();
+    let hint = "stages = [\"rl\"] or stages = [\"supervised\", \"rl\"]";
+    match (stages, &low.supervised) {
+        (None | Some([StageName::Rl]), None) => return Ok(None),
+        (None | Some([StageName::Rl]), Some(_)) => {
+            return check.fail("supervised", "is given, and is no stage of the recipe", "a [supervised] section", hint);
+        }
+        (Some([StageName::Supervised, StageName::Rl]), _) => {}
+        (Some(_), _) => return check.fail("stages", "must be the rl stage, or a supervised stage and then it", "another order", hint),
+    }
+    let section = low.supervised.clone().unwrap_or_default();
+    check.at_least("supervised.steps", section.steps as usize, 1, "the most steps of the stage")?;
+    check.at_least("supervised.batch_size", section.batch_size, 1, "rows a step")?;
+    check.finite_from("supervised.lr", section.lr, 0.0)?;
+    check.above_zero("supervised.clip_norm", section.clip_norm)?;
+    check.above_zero("supervised.eps", section.eps)?;
+    check.finite_from("supervised.weight_decay", section.weight_decay, 0.0)?;
+    betas(check, "supervised.betas", section.betas)?;
+    if let Some(until) = &section.until {
+        check.share("supervised.until.accuracy", until.accuracy)?;
+        check.at_least("supervised.until.check_every", until.check_every as usize, 1, "steps between checks")?;
+        check.at_least("supervised.until.prompts", until.prompts, 1, "dev prompts a check")?;
+    }
+    let optimizer = OptimizerConfig {
+        lr: section.lr,
+        schedule: Schedule { warmup_steps: section.warmup_steps, decay: section.decay },
+        betas: section.betas,
+        eps: section.eps,
+        weight_decay: section.weight_decay,
+        clip_norm: section.clip_norm,
+    };
+    Ok(Some(Supervised { section, optimizer }))
+}
+
+fn betas(check: &Check<'_>, key: &str, betas: [f64; 2]) -> Result<(), RecipeError> {
+    if betas.iter().all(|b| (0.0..1.0).contains(b)) {
+        return Ok(());
+    }
+    check.fail(key, "must both lie in [0, 1)", format!("{betas:?}"), "for example [0.9, 0.999]")
+}
+
+fn rollout(check: &Check<'_>, low: &Low) -> Result<Rollout, RecipeError> {
+    let section = &low.rollout;
+    check.at_least("rollout.group_size", section.group_size, 1, "episodes a prompt")?;
+    check.at_least("rollout.max_new_tokens", section.max_new_tokens, 1, "the cap on a completion")?;
+    if !(section.temperature.is_finite() && section.temperature > 0.0) {
+        return check.fail(
+            "rollout.temperature",
+            "must be a finite number above 0",
+            section.temperature,
+            "greedy episodes of one prompt are all the same, and compare with nothing",
+        );
+    }
+    Ok(Rollout {
+        strategy: section.strategy,
+        group_size: section.group_size,
+        decoding: Decoding::Temperature(section.temperature),
+        max_new_tokens: section.max_new_tokens,
+        ignore_eos: section.ignore_eos,
+    })
+}
+
+fn reward(check: &Check<'_>, low: &Low) -> Result<Reward, RecipeError> {
+    let section = &low.reward;
+    if section.terms.is_empty() {
+        return check.fail("reward.terms", "must have a term", "none", "for example [reward.terms.answer] with a verifier");
+    }
+    check.share("reward.error_budget", section.error_budget)?;
+    for (name, term) in &section.terms {
+        if !term.weight.is_finite() {
+            return check.fail(&format!("reward.terms.{name}.weight"), "must be a finite number", term.weight, "for example 1.0");
+        }
+        if let Err(e) = term.verifier.build() {
+            return check.fail(&format!("reward.terms.{name}.verifier"), "cannot be built", e, "see the verifier's parameters");
+        }
+    }
+    if let Some(kl) = section.kl {
+        check.above_zero("reward.kl.coefficient", kl.coefficient)?;
+        if low.objective.kl.is_some() {
+            return check.fail(
+                "objective.kl",
+                "contradicts reward.kl: the divergence would count twice",
+                "both",
+                "keep it in the loss (objective.kl) or in the reward (reward.kl)",
+            );
+        }
+    }
+    let terms = section.terms.iter().map(|(name, term)| (name.clone(), term.clone())).collect();
+    Ok(Reward { terms, kl: section.kl, error_budget: section.error_budget })
+}
+
+fn objective(check: &Check<'_>, low: &Low) -> Result<Objective, RecipeError> {
+    let section = &low.objective;
+    if let Surrogate::PolicyGradient { gate: Gate::Clip { low: down, high }, .. } = section.surrogate {
+        check.above_zero("objective.surrogate.policy_gradient.gate.clip.high", high)?;
+        if !(down > 0.0 && down <= 1.0) {
+            return check.fail(
+                "objective.surrogate.policy_gradient.gate.clip.low",
+                "must lie in (0, 1]",
+                down,
+                "a ratio is never below 0",
+            );
+        }
+    }
+    if section.surrogate == Surrogate::Likelihood {
+        return check.fail(
+            "objective.surrogate",
+            "is not reinforcement",
+            "likelihood",
+            "train given solutions in a supervised stage; the rl stage takes policy_gradient",
+        );
+    }
+    if let Denominator::Constant { length } = section.denominator {
+        check.above_zero("objective.denominator.constant.length", length)?;
+    }
+    if let Some(kl) = section.kl {
+        check.above_zero("objective.kl.coefficient", kl.coefficient)?;
+    }
+    check.finite_from("objective.entropy_bonus", section.entropy_bonus, 0.0)?;
+    Ok(Objective {
+        surrogate: section.surrogate,
+        denominator: section.denominator,
+        kl: section.kl,
+        entropy_bonus: section.entropy_bonus,
+    })
+}
+
+fn advantage(check: &Check<'_>, low: &Low, _: &Objective) -> Result<(), RecipeError> {
+    let least = low.advantage.least_group();
+    if low.rollout.group_size < least {
+        return check.fail(
+            "rollout.group_size",
+            &format!("must be at least {least} for this advantage: an episode is compared with the others of its group"),
+            low.rollout.group_size,
+            "for example rollout.group_size = 8, or advantage.baseline = \"none\" with advantage.scale = \"none\"",
+        );
+    }
+    if let Scale::Std { ddof, eps } = low.advantage.scale {
+        check.above_zero("advantage.scale.std.eps", eps)?;
+        if ddof > 1 {
+            return check.fail("advantage.scale.std.ddof", "must be 0 or 1", ddof, "1 is the sample's, 0 the population's");
+        }
+    }
+    Ok(())
+}
+
+fn train(check: &Check<'_>, low: &Low) -> Result<OptimizerConfig, RecipeError> {
+    let section = &low.train;
+    check.at_least("train.steps", section.steps as usize, 1, "steps of the rl stage")?;
+    check.at_least("train.prompts_per_step", section.prompts_per_step, 1, "groups a step")?;
+    check.at_least("train.inner_epochs", section.inner_epochs, 1, "updates on one batch of rollouts")?;
+    check.at_least("train.groups_per_block", section.groups_per_block, 1, "groups of a micro-batch")?;
+    check.at_least("train.save_every", section.save_every as usize, 1, "steps between checkpoints; the last step always gets one")?;
+    check.at_least("train.keep_checkpoints", section.keep_checkpoints, 1, "the newest one is always kept")?;
+    if let Some(workers) = section.workers {
+        check.at_least("train.workers", workers, 1, "leave it out for one a core")?;
+    }
+    if let Some(seconds) = section.max_seconds {
+        check.above_zero("train.max_seconds", seconds)?;
+    }
+    check.finite_from("train.lr", section.lr, 0.0)?;
+    check.above_zero("train.clip_norm", section.clip_norm)?;
+    check.above_zero("train.eps", section.eps)?;
+    check.finite_from("train.weight_decay", section.weight_decay, 0.0)?;
+    betas(check, "train.betas", section.betas)?;
+    check.at_least("preflight.prompts", low.preflight.prompts, 1, "prompts that are sampled before the rl stage")?;
+    Ok(OptimizerConfig {
+        lr: section.lr,
+        schedule: Schedule { warmup_steps: section.warmup_steps, decay: section.decay },
+        betas: section.betas,
+        eps: section.eps,
+        weight_decay: section.weight_decay,
+        clip_norm: section.clip_norm,
+    })
+}
+
+fn correct(check: &Check<'_>, low: &Low) -> Result<String, RecipeError> {
+    let names: Vec<&str> = low.reward.terms.keys().map(String::as_str).collect();
+    match (&low.eval.correct, names.as_slice()) {
+        (Some(name), names) if names.contains(&name.as_str()) => Ok(name.clone()),
+        (Some(name), names) => check.fail(
+            "eval.correct",
+            "must name a reward term",
+            format!("{name:?}"),
+            &format!("the terms are: {}", names.join(", ")),
+        ),
+        (None, [only]) => Ok((*only).to_owned()),
+        (None, names) => check.fail(
+            "eval.correct",
+            "must say which reward term decides whether a completion is right",
+            "nothing",
+            &format!("one of: {}", names.join(", ")),
+        ),
+    }
+}

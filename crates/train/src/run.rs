@@ -1,0 +1,308 @@
+//! A run from its recipe to its summary.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use cohort_core::{Policy, Stream};
+use cohort_env::Split;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    checkpoint,
+    cold_start::ColdStart,
+    error::Error,
+    evaluate::{Evaluation, Greedy, Plan},
+    ledger::Ledger,
+    observe::{Event, Observer},
+    optimizer::Optimizer,
+    preflight::{Preflight, preflight},
+    recipe::{Recipe, hex},
+    run_dir::{RunDir, RunState, Start, Tokens, read_manifest},
+    session::{Best, Interrupt, Session, StageState, checkpoint_name},
+    stage::{RL, RlStage, SUPERVISED, SupervisedStage, drive},
+    timing::{Seconds, peak_rss_bytes, timed},
+    worker::Workers,
+    world::World,
+};
+
+/// What a run works on.
+pub struct Setup {
+    /// With its initial weights.
+    pub policy: Box<dyn Policy>,
+    pub world: World,
+}
+
+/// Where and how a run goes.
+pub struct Options {
+    pub run_dir: PathBuf,
+    pub start: Start,
+    /// One a core unless told.
+    pub workers: Option<usize>,
+    /// Folder of caches; without it nothing is cached.
+    pub cache: Option<PathBuf>,
+    pub interrupt: Interrupt,
+}
+
+/// `summary.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    pub status: RunState,
+    pub name: String,
+    /// Steps of the rl stage.
+    pub steps: u64,
+    pub seed: u64,
+    /// Why the rl stage ended.
+    pub ended: String,
+    pub eval: BeforeAfter,
+    pub seconds: Seconds,
+    pub tokens: Tokens,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_rss_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logp_gap_max: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best: Option<Best>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preflight: Option<Preflight>,
+    pub recipe_hash: String,
+    pub cohort_version: String,
+    pub cpu: String,
+}
+
+/// Evaluations on the test split, which nothing else looks at; absent where the task has none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BeforeAfter {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Evaluation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Evaluation>,
+}
+
+/// Runs a recipe, or goes on with a run of it. A complete run is left as it is.
+///
+/// A failure is written to the manifest; what was committed before it stays.
+pub fn train(recipe: &Recipe, setup: Setup, options: &Options, observer: &mut dyn Observer) -> Result<Summary, Error> {
+    let recorded = RunDir::admit(&options.run_dir, options.start, recipe)?;
+    if let Some(manifest) = &recorded
+        && manifest.state == RunState::Complete
+        && manifest.step >= recipe.train.steps.min(manifest.asked_steps)
+        && recipe.train.steps <= manifest.asked_steps
+    {
+        return read_summary(&options.run_dir);
+    }
+    let committed = recorded.as_ref().map_or(0, |m| m.committed.rollouts);
+    let ledger = match options.start {
+        Start::Fresh => Ledger::default(),
+        Start::Resume => Ledger::collect(&options.run_dir, committed)?,
+    };
+    let mut directory = RunDir::open(&options.run_dir, recorded, recipe)?;
+    directory.manifest.state = RunState::Running;
+    directory.manifest.reason = None;
+    directory.manifest.asked_steps = recipe.train.steps;
+    directory.save_manifest()?;
+    let result = go(recipe, setup, options, directory, ledger, observer);
+    if let Err(error) = &result
+        && !matches!(error, Error::Interrupted { .. })
+    {
+        record_failure(&options.run_dir, error);
+    }
+    result
+}
+
+/// Marks the run as failed. What was committed stays; a failure to write this hides nothing of the first one.
+fn record_failure(path: &Path, error: &Error) {
+    let Ok(Some(mut manifest)) = read_manifest(path) else { return };
+    manifest.state = RunState::Failed;
+    manifest.reason = Some(error.to_string());
+    if let Ok(text) = serde_json::to_vec_pretty(&manifest) {
+        let _ = checkpoint::replace(&path.join("manifest.json"), &text);
+    }
+}
+
+fn read_summary(path: &Path) -> Result<Summary, Error> {
+    let path = path.join("summary.json");
+    let bytes = fs::read(&path).map_err(Error::io(path.display().to_string()))?;
+    serde_json::from_slice(&bytes).map_err(|e| Error::io(path.display().to_string())(e.into()))
+}
+
+fn go(
+    recipe: &Recipe,
+    setup: Setup,
+    options: &Options,
+    directory: RunDir,
+    ledger: Ledger,
+    observer: &mut dyn Observer,
+) -> Result<Summary, Error> {
+    let world = &setup.world;
+    let skipped = &world.task.skipped;
+    if !skipped.is_empty() {
+        observer.event(Event::Warning(&format!("rows left out of the data: {skipped}")));
+    }
+    let optimizer = Optimizer::new(recipe.optimizer, setup.policy.parameters());
+    let mut session = Session {
+        recipe,
+        world,
+        workers: Workers::new(options.workers.or(recipe.train.workers)),
+        directory,
+        policy: setup.policy,
+        optimizer,
+        state: StageState::default(),
+        observer,
+        interrupt: options.interrupt.clone(),
+        seconds: Seconds::default(),
+        tokens: Tokens::default(),
+        mark: Instant::now(),
+        started: Instant::now(),
+    };
+    cold_start(&mut session, options)?;
+    let reference = recipe.has_reference().then(|| session.policy.duplicate());
+    before(&mut session)?;
+    let spent = session.directory.manifest.seconds;
+    let mut stage = RlStage::new(recipe, reference, ledger, spent.total - spent.cold_start);
+    session.started = Instant::now();
+    session.restore()?;
+    drive(&mut stage, &mut session)?;
+    drop(stage);
+    Ledger::discard(session.directory.path())?;
+    let after = session.timed_eval(|s| test_plan(s).map(|plan| plan.run(s.world, s.policy.as_ref(), s.workers)));
+    let after = after.transpose()?.map(|evaluated| evaluated.evaluation);
+    if let Some(evaluation) = &after {
+        session.observer.event(Event::Evaluation { when: "after", split: "test", evaluation });
+    }
+    finish(session, after)
+}
+
+/// Brings the policy to where the rl stage starts: by its own weights, a supervised stage, or the cache of one.
+fn cold_start(session: &mut Session<'_>, options: &Options) -> Result<(), Error> {
+    let Some(config) = &session.recipe.supervised else { return Ok(()) };
+    if let Some(initial) = session.directory.manifest.initial.clone() {
+        let path = session.directory.checkpoints().join(initial);
+        checkpoint::read::<StageState>(&path, session.policy.as_mut(), None)?;
+        return Ok(());
+    }
+    let begun = Instant::now();
+    let (origin, task) = (weights_sum(session.policy.as_ref()), task_sum(session.world));
+    let entry = options.cache.as_deref().and_then(|cache| ColdStart::entry(session.recipe, cache, &origin, &task));
+    session.optimizer = Optimizer::new(config.optimizer, session.policy.parameters());
+    let cached = entry.as_ref().and_then(|entry| match entry.load(session.policy.as_mut())? {
+        Ok(state) => Some(state),
+        Err(e) => {
+            session.observer.event(Event::Warning(&format!("the cached cold start is broken and was removed: {e}")));
+            None
+        }
+    });
+    match cached {
+        Some(state) => {
+            let at = entry.as_ref().map_or(String::new(), |e| e.path().display().to_string());
+            session.observer.event(Event::Note(&format!("cold start of {} steps from the cache ({at})", state.step)));
+            session.state = state;
+            session.commit()?;
+        }
+        None => {
+            session.restore()?;
+            let mut stage = SupervisedStage::new(config, session.world, &session.recipe.name)?;
+            if session.state.ended.is_none() {
+                drive(&mut stage, session)?;
+            }
+            if let Some(entry) = &entry
+                && let Err(e) = entry.store(session.policy.as_ref(), &session.state)
+            {
+                session.observer.event(Event::Warning(&format!("the cold start could not be cached: {e}")));
+            }
+        }
+    }
+    session.directory.manifest.initial = Some(checkpoint_name(SUPERVISED, session.state.step));
+    session.directory.manifest.stage = RL.to_owned();
+    session.directory.manifest.step = 0;
+    session.directory.manifest.checkpoint = None;
+    session.directory.manifest.checkpoint_sha256 = None;
+    session.seconds.cold_start += begun.elapsed().as_secs_f64();
+    session.state = StageState::default();
+    session.optimizer = Optimizer::new(session.recipe.optimizer, session.policy.parameters());
+    session.commit_logs()
+}
+
+/// The look before the rl stage, and the evaluation that its end is compared with.
+fn before(session: &mut Session<'_>) -> Result<(), Error> {
+    if session.directory.manifest.preflight.is_some() {
+        return Ok(());
+    }
+    let mut spent = 0.0;
+    let (look, warning) =
+        timed(&mut spent, || preflight(session.recipe, session.world, session.policy.as_ref(), session.workers))?;
+    session.seconds.eval += spent;
+    session.observer.event(Event::Preflight(&look));
+    if let Some(warning) = warning {
+        session.observer.event(Event::Warning(&warning));
+    }
+    let evaluated = session.timed_eval(|s| test_plan(s).map(|plan| plan.run(s.world, s.policy.as_ref(), s.workers)));
+    let evaluation = evaluated.transpose()?.map(|evaluated| evaluated.evaluation);
+    if let Some(evaluation) = &evaluation {
+        session.observer.event(Event::Evaluation { when: "before", split: "test", evaluation });
+    }
+    session.directory.manifest.stage = RL.to_owned();
+    session.directory.manifest.preflight = Some(look);
+    session.directory.manifest.before = evaluation;
+    session.commit_logs()
+}
+
+/// The evaluation of the test split; the same draws before and after.
+fn test_plan(session: &Session<'_>) -> Option<Plan> {
+    let recipe = session.recipe;
+    let has_test = !session.world.task.items(Split::Test).is_empty();
+    has_test.then(|| Plan::of_recipe(recipe, Split::Test, Stream::new(recipe.seed, "rl/test")))
+}
+
+fn finish(mut session: Session<'_>, after: Option<Evaluation>) -> Result<Summary, Error> {
+    session.directory.manifest.state = RunState::Complete;
+    session.directory.manifest.after = after.clone();
+    session.commit_logs()?;
+    let manifest = &session.directory.manifest;
+    let is_measured = session.recipe.row_temperature == session.recipe.rollout.decoding.row_temperature();
+    let summary = Summary {
+        status: RunState::Complete,
+        name: session.recipe.name.clone(),
+        steps: session.state.step,
+        seed: session.recipe.seed,
+        ended: session.state.ended.clone().unwrap_or_default(),
+        eval: BeforeAfter { before: manifest.before.clone(), after },
+        seconds: manifest.seconds,
+        tokens: manifest.tokens,
+        peak_rss_bytes: peak_rss_bytes(),
+        logp_gap_max: is_measured.then_some(session.state.logp_gap_max),
+        best: session.state.best,
+        preflight: manifest.preflight.clone(),
+        recipe_hash: manifest.recipe_hash.clone(),
+        cohort_version: manifest.cohort_version.clone(),
+        cpu: manifest.cpu.clone(),
+    };
+    let text = serde_json::to_string_pretty(&summary).expect("a summary is JSON");
+    session.directory.write("summary.json", format!("{text}\n").as_bytes())?;
+    Ok(summary)
+}
+
+/// SHA-256 of all weights, with their names.
+fn weights_sum(policy: &dyn Policy) -> String {
+    let mut sum = Sha256::new();
+    for (index, parameter) in policy.parameters().iter().enumerate() {
+        sum.update(&parameter.name);
+        policy.read(index, &mut |values| values.iter().for_each(|v| sum.update(v.to_le_bytes())));
+    }
+    hex(&sum.finalize())
+}
+
+/// SHA-256 of what a stage can see of a task.
+fn task_sum(world: &World) -> String {
+    let mut sum = Sha256::new();
+    for split in [Split::Train, Split::Dev] {
+        for item in world.task.items(split) {
+            let columns = serde_json::to_string(&item.columns).unwrap_or_default();
+            sum.update(format!("{:?}{:?}{columns}\n", item.context, item.solution));
+        }
+    }
+    hex(&sum.finalize())
+}

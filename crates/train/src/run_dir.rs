@@ -1,0 +1,351 @@
+//! The directory of a run, and what of it is committed.
+//!
+//! ```text
+//! recipe.toml            the resolved recipe
+//! manifest.json          state, last committed step, checkpoint, lengths of the logs; replaced in one step
+//! metrics.jsonl          one line a step: no clock in it, so equal runs have equal bytes
+//! timings.jsonl          one line a step: seconds by phase, memory
+//! rollouts.jsonl         one line an episode
+//! supervised.jsonl       the metrics of a supervised stage
+//! checkpoints/step-000012/ , checkpoints/last, checkpoints/best, checkpoints/supervised/step-000080/
+//! dumps/                 batches and samples that went wrong
+//! summary.json, report.html
+//! ```
+//!
+//! The manifest is the commit: what logs hold beyond its lengths, and checkpoints that it does not
+//! name, never happened, and are cut off or written again when the run is resumed.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    checkpoint::replace,
+    evaluate::Evaluation,
+    preflight::Preflight,
+    recipe::{Recipe, first_difference},
+    timing::Seconds,
+};
+
+/// Why a run directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RunDirError {
+    #[error("the run directory {} is not empty\n  hint: give --resume to go on with it, or another --run-dir", path.display())]
+    NotEmpty { path: PathBuf },
+    #[error(
+        "`{key}` is {given}, and the run in {} was started with {recorded}\n  hint: a resumed run keeps its recipe (only \
+         train.steps may grow); leave the key out, or start anew with another --run-dir", path.display()
+    )]
+    Differs { path: PathBuf, key: String, recorded: String, given: String },
+    #[error("{}: {problem}\n  hint: the file was changed or cut; start anew with another --run-dir", path.display())]
+    Manifest { path: PathBuf, problem: String },
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    #[default]
+    Running,
+    Complete,
+    Failed,
+}
+
+/// Bytes of each log that are committed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Committed {
+    pub metrics: u64,
+    pub rollouts: u64,
+    pub timings: u64,
+    pub supervised: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tokens {
+    pub prompt: u64,
+    pub completion: u64,
+}
+
+impl std::ops::AddAssign for Tokens {
+    fn add_assign(&mut self, other: Self) {
+        self.prompt += other.prompt;
+        self.completion += other.completion;
+    }
+}
+
+/// `manifest.json`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Manifest {
+    /// Version of this layout.
+    pub format: u32,
+    pub name: String,
+    pub state: RunState,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The stage that `step` is of.
+    pub stage: String,
+    /// Last committed step.
+    pub step: u64,
+    /// The checkpoint of that step, below `checkpoints/`.
+    pub checkpoint: Option<String>,
+    /// SHA-256 of that checkpoint's `checksums.json`.
+    pub checkpoint_sha256: Option<String>,
+    /// The weights that the rl stage started from, below `checkpoints/`, where the run made them.
+    pub initial: Option<String>,
+    /// The checkpoint that was best on dev.
+    pub best: Option<String>,
+    pub seed: u64,
+    pub recipe_hash: String,
+    /// Bits of a run are those of this binary on these CPU features.
+    pub cohort_version: String,
+    pub cpu: String,
+    pub committed: Committed,
+    pub tokens: Tokens,
+    pub seconds: Seconds,
+    /// Steps that the rl stage was last asked for.
+    pub asked_steps: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preflight: Option<Preflight>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Evaluation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Evaluation>,
+}
+
+const FORMAT: u32 = 1;
+
+/// An append-only file of JSON lines; made when its first line comes.
+struct Log {
+    path: PathBuf,
+    file: Option<File>,
+    bytes: u64,
+}
+
+impl Log {
+    /// Cuts off what lies beyond `keep` bytes.
+    fn open(path: PathBuf, keep: u64) -> Result<Self, RunDirError> {
+        let mut log = Self { path, file: None, bytes: keep };
+        if keep == 0 && !log.path.exists() {
+            return Ok(log);
+        }
+        let path = log.path.clone();
+        let failed = |source| RunDirError::Io { path: path.clone(), source };
+        let file = log.file()?;
+        let present = file.metadata().map_err(failed)?.len();
+        if present < keep {
+            let problem = format!("expected at least the {keep} bytes that the manifest committed, got {present}");
+            return Err(RunDirError::Manifest { path, problem });
+        }
+        file.set_len(keep).map_err(failed)?;
+        Ok(log)
+    }
+
+    fn file(&mut self) -> Result<&mut File, RunDirError> {
+        if self.file.is_none() {
+            let opened = OpenOptions::new().create(true).append(true).open(&self.path);
+            self.file = Some(opened.map_err(|source| RunDirError::Io { path: self.path.clone(), source })?);
+        }
+        Ok(self.file.as_mut().expect("it was just opened"))
+    }
+
+    fn append(&mut self, text: &str) -> Result<(), RunDirError> {
+        let written = self.file()?.write_all(text.as_bytes());
+        written.map_err(|source| RunDirError::Io { path: self.path.clone(), source })?;
+        self.bytes += text.len() as u64;
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), RunDirError> {
+        let synced = self.file.as_ref().map_or(Ok(()), File::sync_data);
+        synced.map_err(|source| RunDirError::Io { path: self.path.clone(), source })
+    }
+}
+
+/// Which log a line belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogName {
+    Metrics,
+    Rollouts,
+    Timings,
+    Supervised,
+}
+
+/// An open run directory.
+pub struct RunDir {
+    path: PathBuf,
+    metrics: Log,
+    rollouts: Log,
+    timings: Log,
+    supervised: Log,
+    pub manifest: Manifest,
+}
+
+/// Whether a run starts or goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    Fresh,
+    Resume,
+}
+
+impl RunDir {
+    /// Whether a run of `recipe` may start or go on in `path`; the manifest to go on from, where there is one. Nothing
+    /// is changed.
+    pub fn admit(path: &Path, start: Start, recipe: &Recipe) -> Result<Option<Manifest>, RunDirError> {
+        match start {
+            Start::Fresh => require_empty(path).map(|()| None),
+            Start::Resume => {
+                let manifest = read_manifest(path)?;
+                if manifest.is_some() {
+                    agree(path, recipe)?;
+                }
+                Ok(manifest)
+            }
+        }
+    }
+
+    /// Opens `path` where [`RunDir::admit`] left it, and cuts off what is not committed.
+    pub fn open(path: &Path, manifest: Option<Manifest>, recipe: &Recipe) -> Result<Self, RunDirError> {
+        let failed = |source| RunDirError::Io { path: path.to_owned(), source };
+        fs::create_dir_all(path.join("checkpoints")).map_err(failed)?;
+        replace(&path.join("recipe.toml"), recipe.resolved().as_bytes()).map_err(failed)?;
+        let manifest = manifest.unwrap_or_else(|| Manifest {
+            format: FORMAT,
+            name: recipe.name.clone(),
+            seed: recipe.seed,
+            recipe_hash: recipe.hash(),
+            cohort_version: env!("CARGO_PKG_VERSION").to_owned(),
+            cpu: cohort_kernels::level().name().to_owned(),
+            ..Manifest::default()
+        });
+        let committed = manifest.committed;
+        Ok(Self {
+            metrics: Log::open(path.join("metrics.jsonl"), committed.metrics)?,
+            rollouts: Log::open(path.join("rollouts.jsonl"), committed.rollouts)?,
+            timings: Log::open(path.join("timings.jsonl"), committed.timings)?,
+            supervised: Log::open(path.join("supervised.jsonl"), committed.supervised)?,
+            path: path.to_owned(),
+            manifest,
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+
+    /// Appends lines; they count once [`RunDir::commit`] has run.
+    pub fn append(&mut self, log: LogName, text: &str) -> Result<(), RunDirError> {
+        match log {
+            LogName::Metrics => self.metrics.append(text),
+            LogName::Rollouts => self.rollouts.append(text),
+            LogName::Timings => self.timings.append(text),
+            LogName::Supervised => self.supervised.append(text),
+        }
+    }
+
+    /// Makes everything so far count: replaces the manifest.
+    pub fn commit(&mut self) -> Result<(), RunDirError> {
+        for log in [&self.metrics, &self.rollouts, &self.timings, &self.supervised] {
+            log.sync()?;
+        }
+        self.manifest.committed = Committed {
+            metrics: self.metrics.bytes,
+            rollouts: self.rollouts.bytes,
+            timings: self.timings.bytes,
+            supervised: self.supervised.bytes,
+        };
+        self.save_manifest()
+    }
+
+    /// Replaces the manifest without moving what is committed.
+    pub fn save_manifest(&self) -> Result<(), RunDirError> {
+        let path = self.path.join("manifest.json");
+        let text = serde_json::to_vec_pretty(&self.manifest).map_err(io::Error::other);
+        text.and_then(|bytes| replace(&path, &bytes)).map_err(|source| RunDirError::Io { path, source })
+    }
+
+    /// Writes a file of the directory whole.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, RunDirError> {
+        let path = self.path.join(name);
+        let parent = path.parent().map_or(Ok(()), fs::create_dir_all);
+        parent.and_then(|()| replace(&path, bytes)).map_err(|source| RunDirError::Io { path: path.clone(), source })?;
+        Ok(path)
+    }
+
+    /// Writes a value under `dumps/` and says where.
+    pub fn dump(&self, name: &str, value: &Value) -> Result<PathBuf, RunDirError> {
+        self.write(&format!("dumps/{name}.json"), format!("{value:#}\n").as_bytes())
+    }
+
+    /// Points `checkpoints/NAME` at `target`, in one step.
+    pub fn point(&self, name: &str, target: &str) -> Result<(), RunDirError> {
+        let link = self.checkpoints().join(name);
+        let staging = self.checkpoints().join(format!(".{name}.link"));
+        let failed = |source| RunDirError::Io { path: link.clone(), source };
+        match fs::remove_file(&staging) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e)),
+            _ => {}
+        }
+        std::os::unix::fs::symlink(target, &staging).map_err(failed)?;
+        fs::rename(&staging, &link).map_err(failed)
+    }
+}
+
+/// Refuses a fresh start in a directory that holds anything.
+fn require_empty(path: &Path) -> Result<(), RunDirError> {
+    match fs::read_dir(path) {
+        Ok(mut entries) if entries.next().is_some() => Err(RunDirError::NotEmpty { path: path.to_owned() }),
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(RunDirError::Io { path: path.to_owned(), source }),
+    }
+}
+
+/// The manifest of a run directory, where it has one.
+pub fn read_manifest(path: &Path) -> Result<Option<Manifest>, RunDirError> {
+    let path = path.join("manifest.json");
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(RunDirError::Io { path, source }),
+    };
+    let manifest: Manifest = serde_json::from_slice(&bytes)
+        .map_err(|e| RunDirError::Manifest { path: path.clone(), problem: format!("not a manifest: {e}") })?;
+    if manifest.format != FORMAT {
+        let problem = format!("expected format {FORMAT}, got {}", manifest.format);
+        return Err(RunDirError::Manifest { path, problem });
+    }
+    Ok(Some(manifest))
+}
+
+/// Holds a recipe against the recorded one.
+fn agree(path: &Path, recipe: &Recipe) -> Result<(), RunDirError> {
+    let file = path.join("recipe.toml");
+    let recorded = fs::read_to_string(&file).map_err(|source| RunDirError::Io { path: file.clone(), source })?;
+    if let Some((key, recorded, given)) = first_difference(&recorded, &recipe.resolved()) {
+        return Err(RunDirError::Differs { path: path.to_owned(), key, recorded, given });
+    }
+    let steps = |text: &str| Some(text.parse::<toml::Table>().ok()?.get("train")?.get("steps")?.as_integer()? as u64);
+    match steps(&recorded) {
+        Some(before) if recipe.train.steps < before => Err(RunDirError::Differs {
+            path: path.to_owned(),
+            key: "train.steps".to_owned(),
+            recorded: before.to_string(),
+            given: recipe.train.steps.to_string(),
+        }),
+        Some(_) => Ok(()),
+        None => Err(RunDirError::Manifest { path: file, problem: "not a resolved recipe".to_owned() }),
+    }
+}

@@ -1,0 +1,71 @@
+//! Groups of a step: sampled in blocks, scored, in the order of their prompts.
+
+use std::sync::Arc;
+
+use cohort_core::{Controls, Decoding, Group, Policy, Stream};
+use cohort_env::Split;
+use cohort_rollout::{Ask, Independent, Prompt, Strategy};
+
+use crate::{error::Error, timing::{Seconds, timed}, worker::Workers, world::World};
+
+/// How a batch of prompts is sampled.
+pub struct Sampling {
+    pub decoding: Decoding,
+    pub max_actions: usize,
+    pub stream: Stream,
+    pub step: u64,
+    pub policy_version: u64,
+    pub split: Split,
+}
+
+impl Sampling {
+    /// Samples and scores the groups of `prompts`, `per_block` at a time.
+    pub fn run(
+        &self,
+        world: &World,
+        strategy: &dyn Strategy,
+        policy: &dyn Policy,
+        prompts: &[Prompt],
+        per_block: usize,
+        workers: Workers,
+        seconds: &mut Seconds,
+    ) -> Result<Vec<Group>, Error> {
+        let blocks: Vec<&[Prompt]> = prompts.chunks(per_block).collect();
+        let ask = self.ask(world);
+        let groups = timed(&mut seconds.sample, || {
+            workers.map("sampling", blocks.len(), |block| {
+                strategy
+                    .roll(blocks[block], &ask, policy, world.turns.as_ref())
+                    .map_err(|source| Error::Policy { step: self.step, source })
+            })
+        })?;
+        timed(&mut seconds.reward, || {
+            let groups: Vec<_> = groups.into_iter().map(std::sync::Mutex::new).collect();
+            workers.map("the rewards", groups.len(), |block| {
+                let mut groups = std::mem::take(&mut *groups[block].lock().unwrap_or_else(|e| e.into_inner()));
+                groups.iter_mut().for_each(|group| world.score(self.split, group, policy));
+                Ok(groups)
+            })
+        })
+        .map(|blocks| blocks.into_iter().flatten().collect())
+    }
+
+    /// One episode a prompt and turn, for evaluations: the world's environment under another group size.
+    pub fn independent(group_size: usize) -> Independent {
+        Independent { group_size, max_turns: MAX_TURNS }
+    }
+
+    fn ask(&self, world: &World) -> Ask {
+        let controls = Controls {
+            decoding: self.decoding,
+            max_actions: self.max_actions,
+            stop: world.stop.clone(),
+            forbidden: world.forbidden.clone(),
+            policy_version: self.policy_version,
+        };
+        Ask { controls: Arc::new(controls), stream: self.stream, step: self.step as u32 }
+    }
+}
+
+/// No episode has more samples than this, whatever its environment says.
+pub const MAX_TURNS: usize = 64;

@@ -1,0 +1,242 @@
+//! A run under way: the policy, its optimizer, the directory, and what commits a step.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use cohort_core::{
+    Policy,
+    metric::{Metric, Metrics},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    checkpoint::{self, CheckpointError, Parts},
+    error::Error,
+    evaluate::Evaluation,
+    observe::{Event, Observer},
+    optimizer::Optimizer,
+    recipe::{Recipe, hex},
+    run_dir::{LogName, RunDir, Tokens},
+    timing::{Seconds, seconds, timed},
+    update::Pass,
+    worker::Workers,
+    world::World,
+};
+
+/// Set from outside to end a run after the step under way.
+pub type Interrupt = Arc<AtomicBool>;
+
+/// What a stage carries from step to step, besides weights and moments.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StageState {
+    pub stage: String,
+    /// Last step that is over.
+    pub step: u64,
+    /// Optimizer updates made.
+    pub updates: u64,
+    /// Updates in a row that were skipped for a gradient that is not finite.
+    pub skipped_in_a_row: u64,
+    pub sampled_tokens: u64,
+    /// Largest difference seen between sampler and trainer in a log-probability.
+    pub logp_gap_max: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best: Option<Best>,
+    /// Why the stage is over, once it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
+}
+
+/// The best checkpoint on dev so far.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    pub step: u64,
+    pub accuracy: f64,
+}
+
+/// A run under way.
+pub struct Session<'a> {
+    pub recipe: &'a Recipe,
+    pub world: &'a World,
+    pub workers: Workers,
+    pub directory: RunDir,
+    pub policy: Box<dyn Policy>,
+    pub optimizer: Optimizer,
+    pub state: StageState,
+    pub observer: &'a mut dyn Observer,
+    pub interrupt: Interrupt,
+    /// Seconds that are not in the manifest yet.
+    pub seconds: Seconds,
+    /// Tokens that are not in the manifest yet.
+    pub tokens: Tokens,
+    /// When the manifest last took the time.
+    pub mark: Instant,
+    /// When the stage began in this process.
+    pub started: Instant,
+}
+
+impl Session<'_> {
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupt.load(Ordering::Relaxed)
+    }
+
+    /// Makes the step that is over count: checkpoint, then manifest.
+    pub fn commit(&mut self) -> Result<(), Error> {
+        let started = Instant::now();
+        let name = checkpoint_name(&self.state.stage, self.state.step);
+        let path = self.directory.checkpoints().join(&name);
+        self.state.updates = self.optimizer.updates;
+        let parts = Parts { policy: self.policy.as_ref(), optimizer: Some(&self.optimizer), state: &self.state };
+        fs::create_dir_all(path.parent().unwrap_or(&path)).map_err(Error::io(path.display().to_string()))?;
+        checkpoint::write(&path, self.state.step, &parts)?;
+        self.seconds.save += seconds(started.elapsed());
+
+        let best = self.state.best.map(|best| checkpoint_name(&self.state.stage, best.step));
+        let manifest = &mut self.directory.manifest;
+        manifest.stage = self.state.stage.clone();
+        manifest.step = self.state.step;
+        manifest.checkpoint_sha256 = Some(sum_of(&path.join("checksums.json"))?);
+        manifest.checkpoint = Some(name.clone());
+        manifest.best = best.clone();
+        self.commit_logs()?;
+        // The pointers follow the commit: a reader of `last` never sees more than what counts.
+        self.directory.point("last", &name)?;
+        if let Some(best) = best {
+            self.directory.point("best", &best)?;
+        }
+        self.retain()?;
+        self.observer.event(Event::Saved { step: self.state.step });
+        Ok(())
+    }
+
+    /// Commits what the logs and the manifest hold, without a checkpoint.
+    pub fn commit_logs(&mut self) -> Result<(), Error> {
+        self.seconds.total += seconds(self.mark.elapsed());
+        self.mark = Instant::now();
+        self.directory.manifest.seconds += std::mem::take(&mut self.seconds);
+        self.directory.manifest.tokens += std::mem::take(&mut self.tokens);
+        self.directory.commit()?;
+        Ok(())
+    }
+
+    /// Removes checkpoints of the stage that are neither among the newest, nor the best, nor the start.
+    fn retain(&mut self) -> Result<(), Error> {
+        let manifest = &self.directory.manifest;
+        let keep = [&manifest.checkpoint, &manifest.initial, &manifest.best];
+        let folder = self.directory.checkpoints().join(checkpoint_folder(&self.state.stage));
+        let listed = fs::read_dir(&folder).map_err(Error::io(folder.display().to_string()))?;
+        let mut steps: Vec<u64> = listed
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_prefix("step-")?.parse().ok())
+            .collect();
+        steps.sort_unstable();
+        let older = steps.len().saturating_sub(self.recipe.train.keep_checkpoints);
+        for &step in &steps[..older] {
+            let name = checkpoint_name(&self.state.stage, step);
+            if !keep.contains(&&Some(name.clone())) {
+                let path = self.directory.checkpoints().join(name);
+                fs::remove_dir_all(&path).map_err(Error::io(path.display().to_string()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the session where the manifest's checkpoint left it.
+    pub fn restore(&mut self) -> Result<(), Error> {
+        let Some(path) = self.committed_checkpoint() else { return Ok(()) };
+        if let Some(expected) = &self.directory.manifest.checkpoint_sha256 {
+            let sums = path.join("checksums.json");
+            if sum_of(&sums)? != *expected {
+                let problem = "differs from what the manifest committed".to_owned();
+                return Err(CheckpointError::Corrupt { path: sums, tensor: None, problem }.into());
+            }
+        }
+        self.state = checkpoint::read(&path, self.policy.as_mut(), Some(&mut self.optimizer))?;
+        self.optimizer.updates = self.state.updates;
+        Ok(())
+    }
+
+    pub fn committed_checkpoint(&self) -> Option<PathBuf> {
+        self.directory.manifest.checkpoint.as_ref().map(|name| self.directory.checkpoints().join(name))
+    }
+
+    /// Applies the update of a pass, or skips it where anything in it is not finite: that is counted, dumped, and
+    /// ends the run the third time in a row.
+    pub fn update(
+        &mut self,
+        pass: &Pass,
+        lr: f64,
+        step: u64,
+        metrics: &mut Metrics,
+        dump: impl FnOnce() -> Value,
+    ) -> Result<(), Error> {
+        let Some(what) = pass.first_not_finite(self.policy.as_ref()) else {
+            let norm = pass.gradient.norm();
+            self.optimizer.apply(self.policy.as_mut(), &pass.gradient, norm, lr);
+            self.state.skipped_in_a_row = 0;
+            metrics.merge(&pass.metrics);
+            metrics.add("grad_norm", Metric::mean_of(norm));
+            metrics.add("lr", Metric::mean_of(lr));
+            return Ok(());
+        };
+        self.state.skipped_in_a_row += 1;
+        metrics.add("updates/skipped", Metric::Sum(1.0));
+        let path = self.directory.dump(&format!("step-{step:06}-not-finite"), &dump())?;
+        let text = format!("step {step}: {what} is not finite; the update is skipped, the batch is in {}", path.display());
+        self.observer.event(Event::Warning(&text));
+        if self.state.skipped_in_a_row >= 3 {
+            return Err(Error::NotFinite { step, what, dump: path });
+        }
+        Ok(())
+    }
+
+    /// Writes an evaluation down and shows it.
+    pub fn note_evaluation(
+        &mut self,
+        stage: &str,
+        split: &str,
+        step: u64,
+        evaluation: &Evaluation,
+        log: LogName,
+    ) -> Result<(), Error> {
+        let line = json!({ "stage": stage, "step": step, "split": split, "eval": evaluation });
+        self.directory.append(log, &format!("{line}\n"))?;
+        self.observer.event(Event::Evaluation { when: &format!("step {step}"), split, evaluation });
+        Ok(())
+    }
+
+    /// Runs `work` on the session and books its time as evaluation.
+    pub fn timed_eval<R>(&mut self, work: impl FnOnce(&Self) -> R) -> R {
+        let mut spent = 0.0;
+        let result = timed(&mut spent, || work(self));
+        self.seconds.eval += spent;
+        result
+    }
+}
+
+/// SHA-256 of a small file.
+fn sum_of(path: &std::path::Path) -> Result<String, CheckpointError> {
+    let bytes = fs::read(path).map_err(|source| CheckpointError::Read { path: path.to_owned(), source })?;
+    Ok(hex(&Sha256::digest(bytes)))
+}
+
+fn checkpoint_folder(stage: &str) -> &str {
+    // The rl stage's steps are the run's.
+    if stage == crate::stage::RL { "" } else { stage }
+}
+
+/// The name of a step's checkpoint, below `checkpoints/`.
+pub fn checkpoint_name(stage: &str, step: u64) -> String {
+    match checkpoint_folder(stage) {
+        "" => format!("step-{step:06}"),
+        folder => format!("{folder}/step-{step:06}"),
+    }
+}

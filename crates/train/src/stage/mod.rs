@@ -1,0 +1,137 @@
+//! Stages, and the loop that drives every one of them.
+
+mod record;
+mod rl;
+mod supervised;
+
+use std::time::Instant;
+
+use cohort_core::metric::Metrics;
+use serde_json::json;
+
+pub use rl::RlStage;
+pub use supervised::SupervisedStage;
+
+use crate::{
+    error::Error,
+    observe::Event,
+    run_dir::{LogName, Tokens},
+    session::Session,
+    timing::{Seconds, peak_rss_bytes, seconds},
+};
+
+/// Name of the reinforcement stage, whose steps are the run's steps.
+pub const RL: &str = "rl";
+pub const SUPERVISED: &str = "supervised";
+
+/// What a step gave.
+pub struct Report {
+    pub metrics: Metrics,
+    /// Lines for `rollouts.jsonl`.
+    pub rollouts: String,
+    pub seconds: Seconds,
+    pub tokens: Tokens,
+}
+
+/// Whether a stage goes on after a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    Go,
+    /// A checkpoint is wanted now.
+    Save,
+    /// The stage is over, for this reason.
+    End(String),
+}
+
+/// One stage of a run. A step leaves policy, optimizer and state as they are after it, or fails before it
+/// touched them in a way that a checkpoint could see.
+pub trait Stage {
+    fn name(&self) -> &'static str;
+
+    /// The log that its metrics go to.
+    fn log(&self) -> LogName;
+
+    /// Most steps.
+    fn steps(&self) -> u64;
+
+    fn save_every(&self) -> u64;
+
+    fn step(&mut self, session: &mut Session<'_>, step: u64) -> Result<Report, Error>;
+
+    /// Looks at the policy after a step: periodic evaluation, the stage's own end.
+    fn after(&mut self, session: &mut Session<'_>, step: u64) -> Result<Next, Error>;
+}
+
+/// Runs a stage from the session's step to its end, committing as it goes.
+pub fn drive(stage: &mut dyn Stage, session: &mut Session<'_>) -> Result<(), Error> {
+    let steps = stage.steps();
+    session.observer.event(Event::StageStarted { stage: stage.name(), from: session.state.step, steps });
+    session.state.stage = stage.name().to_owned();
+    while session.state.step < steps {
+        if session.is_interrupted() {
+            return Err(interrupted(session)?);
+        }
+        let step = session.state.step + 1;
+        let begun = Instant::now();
+        let mut report = stage.step(session, step)?;
+        session.state.step = step;
+        report.seconds.total = seconds(begun.elapsed());
+        write_step(stage, session, step, &report)?;
+        let next = if step == steps { Next::End("all steps are done".to_owned()) } else { Next::Go };
+        let next = match stage.after(session, step)? {
+            Next::Go => next,
+            Next::Save if next != Next::Go => next,
+            other => other,
+        };
+        match next {
+            Next::End(reason) => {
+                session.state.ended = Some(reason.clone());
+                session.commit()?;
+                session.observer.event(Event::StageEnded { stage: stage.name(), step, reason: &reason });
+                break;
+            }
+            Next::Save => session.commit()?,
+            Next::Go if step.is_multiple_of(stage.save_every()) => session.commit()?,
+            Next::Go => {}
+        }
+    }
+    Ok(())
+}
+
+/// Saves what is done, and says so.
+fn interrupted(session: &mut Session<'_>) -> Result<Error, Error> {
+    let step = session.state.step;
+    if step > 0 {
+        session.commit()?;
+    }
+    Ok(Error::Interrupted { step })
+}
+
+fn write_step(stage: &dyn Stage, session: &mut Session<'_>, step: u64, report: &Report) -> Result<(), Error> {
+    let mut line = serde_json::Map::new();
+    line.insert("stage".to_owned(), json!(stage.name()));
+    line.insert("step".to_owned(), json!(step));
+    line.extend(report.metrics.values().map(|(name, value)| (name.to_owned(), json!(value))));
+    session.directory.append(stage.log(), &format!("{}\n", serde_json::Value::Object(line)))?;
+    session.directory.append(LogName::Rollouts, &report.rollouts)?;
+    let timing = json!({
+        "stage": stage.name(),
+        "step": step,
+        "seconds": report.seconds,
+        "peak_rss_bytes": peak_rss_bytes(),
+    });
+    session.directory.append(LogName::Timings, &format!("{timing}\n"))?;
+    // The total is the wall clock's, not a sum of steps.
+    session.seconds += Seconds { total: 0.0, ..report.seconds };
+    session.tokens += report.tokens;
+    let metrics: Vec<(&str, f64)> = report.metrics.values().collect();
+    session.observer.event(Event::Step {
+        stage: stage.name(),
+        step,
+        steps: stage.steps(),
+        metrics: &metrics,
+        seconds: report.seconds,
+        tokens: report.tokens.completion,
+    });
+    Ok(())
+}

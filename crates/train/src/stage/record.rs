@@ -1,0 +1,132 @@
+//! What of a step is written down: its metrics, and one line an episode.
+
+use cohort_core::{
+    Action, Author, Choice, Episode, Group, Outcome, Rows, Sample,
+    metric::{Metric, Metrics},
+};
+use cohort_env::Split;
+use serde_json::{Map, Value, json};
+
+use crate::{update::Pass, world::World};
+
+/// The metrics of a step's groups: rewards and their parts, signal, lengths.
+pub(super) fn measure(world: &World, groups: &[Group], metrics: &mut Metrics) {
+    for group in groups {
+        metrics.add("groups/signal", Metric::mean_of(f64::from(group.has_signal())));
+        for episode in &group.episodes {
+            for (term, outcome) in world.terms.iter().zip(&episode.rewards) {
+                match outcome.value() {
+                    Some(value) => metrics.add(&format!("reward/{}", term.name), Metric::mean_of(value)),
+                    None => metrics.add(&format!("reward/{}/{}", term.name, outcome.kind()), Metric::Sum(1.0)),
+                }
+            }
+            if let Some(reward) = episode.outcome {
+                metrics.add("reward/mean", Metric::mean_of(reward));
+            }
+            metrics.add("reward/unscored", Metric::mean_of(f64::from(episode.outcome.is_none())));
+            metrics.add("correct", Metric::mean_of(f64::from(world.is_correct(episode))));
+            metrics.add("truncated", Metric::mean_of(f64::from(episode.is_truncated())));
+            metrics.add("length/mean", Metric::mean_of(episode.action_count() as f64));
+            metrics.add("length/max", Metric::Max(episode.action_count() as f64));
+            metrics.add("tokens/prompt", Metric::Sum(episode.cost.context_tokens as f64));
+            metrics.add("tokens/completion", Metric::Sum(episode.cost.sampled_actions as f64));
+        }
+    }
+}
+
+/// One line an episode. `coefficients` and `pass` go sample by sample, a group's auxiliary ones after its episodes'.
+pub(super) fn rollouts(
+    world: &World,
+    step: u64,
+    groups: &[Group],
+    coefficients: &[&[f64]],
+    pass: &Pass,
+    split: Split,
+) -> String {
+    let mut text = String::new();
+    let mut next = 0;
+    for (slot, group) in groups.iter().enumerate() {
+        for (member, one) in group.episodes.iter().enumerate() {
+            let mut line = episode(world, step, group, one, split);
+            let Value::Object(fields) = &mut line else { continue };
+            fields.insert("slot".to_owned(), json!(slot));
+            fields.insert("episode".to_owned(), json!(member));
+            let samples = one.samples.iter().map(|sample| {
+                let i = next;
+                next += 1;
+                trained(world, sample, coefficients[i], &pass.rows[i], &pass.row_gradients[i].logp)
+            });
+            fields.insert("samples".to_owned(), samples.collect());
+            fields.insert("advantage".to_owned(), json!(coefficients.get(next.wrapping_sub(1)).and_then(|c| c.first())));
+            text.push_str(&line.to_string());
+            text.push('\n');
+        }
+        next += group.auxiliary.len();
+    }
+    text
+}
+
+/// What is known of an episode before training: prompt, completion, verdicts.
+pub(super) fn episode(world: &World, step: u64, group: &Group, episode: &Episode, split: Split) -> Value {
+    let item = world.item(split, group.key);
+    let rewards: Map<String, Value> =
+        world.terms.iter().zip(&episode.rewards).map(|(term, outcome)| (term.name.clone(), json!(outcome))).collect();
+    let last = episode.samples.last();
+    json!({
+        "step": step,
+        "key": group.key,
+        "origin": item.origin.to_string(),
+        "prompt": item.prompt,
+        "completion": last.map_or(String::new(), |s| world.text(&s.actions)),
+        "stop": last.map(|s| s.stop),
+        "correct": world.is_correct(episode),
+        "rewards": rewards,
+        "reward": episode.outcome,
+        "cost": episode.cost,
+    })
+}
+
+fn trained(world: &World, sample: &Sample, coefficient: &[f64], rows: &Rows, d_logp: &[f64]) -> Value {
+    // Rows are f32 in f64's clothes; what is written need not be longer than what was computed.
+    let short = |column: &[f64]| column.iter().map(|&x| x as f32).collect::<Vec<_>>();
+    let mut value = json!({
+        "context_tokens": sample.scored_context().token_count(),
+        "tokens": sample.tokens().collect::<Vec<_>>(),
+        "text": world.text(&sample.actions),
+        "stop": sample.stop,
+        "policy_version": sample.policy_version,
+        "coefficient": short(coefficient.get(..1).unwrap_or_default()),
+        "logp": short(&rows.logp),
+        "entropy": short(&rows.entropy),
+        "d_logp": short(d_logp),
+    });
+    let others: Vec<(usize, Author)> =
+        sample.actions.iter().enumerate().filter(|(_, a)| a.author != Author::Policy).map(|(i, a)| (i, a.author)).collect();
+    if !others.is_empty() {
+        value["authors"] = json!(others);
+    }
+    let choices: Vec<&Choice> = sample.actions.iter().filter(|a| a.token().is_none()).map(|a: &Action| &a.choice).collect();
+    if !choices.is_empty() {
+        value["choices"] = json!(choices);
+    }
+    if coefficient.iter().any(|c| Some(c) != coefficient.first()) {
+        value["coefficient"] = json!(short(coefficient));
+    }
+    value
+}
+
+/// A whole batch, for a dump.
+pub(super) fn batch(world: &World, step: u64, groups: &[Group], rows: &[Rows], split: Split) -> Value {
+    let episodes = groups.iter().flat_map(|g| g.episodes.iter().map(move |e| episode(world, step, g, e, split)));
+    json!({ "step": step, "episodes": episodes.collect::<Vec<_>>(), "rows": rows })
+}
+
+/// An outcome in words.
+pub(super) fn describe(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Scored { value } => format!("scored {value}"),
+        Outcome::Abstain => "abstained".to_owned(),
+        Outcome::Timeout => "outlived its time".to_owned(),
+        Outcome::Error { reason } => reason.clone(),
+    }
+}

@@ -1,0 +1,280 @@
+//! Reinforcement from groups: sample, compare, reinforce.
+
+use std::ops::Range;
+
+use cohort_core::{
+    Author, Group, Policy, RowSpec, Rows, Sample, Stream, curriculum,
+    metric::{Metric, Metrics},
+    reward::{kl_penalty, weighted_sum},
+    weight::loss_mask,
+};
+use cohort_env::Split;
+
+use super::{Next, RL, Report, Stage, record};
+use crate::{
+    error::Error,
+    evaluate::{Greedy, Plan},
+    ledger::Ledger,
+    recipe::Recipe,
+    run_dir::{LogName, Tokens},
+    sampling::Sampling,
+    session::{Best, Session},
+    timing::{Seconds, timed},
+    update::{Batch, Example, Pass},
+    worker::Workers,
+};
+
+/// The rl stage of a recipe.
+pub struct RlStage<'a> {
+    recipe: &'a Recipe,
+    /// The frozen policy that divergences are measured from, where the recipe has one.
+    reference: Option<Box<dyn Policy>>,
+    /// Verdicts of steps that were begun before a crash, so that no clock is asked twice.
+    ledger: Ledger,
+    order: Stream,
+    draws: Stream,
+    /// Seconds of the stage before this process.
+    seconds_before: f64,
+}
+
+impl<'a> RlStage<'a> {
+    pub fn new(recipe: &'a Recipe, reference: Option<Box<dyn Policy>>, ledger: Ledger, seconds_before: f64) -> Self {
+        let stream = |purpose| Stream::new(recipe.seed, purpose);
+        Self { recipe, reference, ledger, order: stream("rl/order"), draws: stream("rl/draws"), seconds_before }
+    }
+
+    fn spec(&self) -> RowSpec {
+        RowSpec { temperature: self.recipe.row_temperature }
+    }
+
+    /// The reference's log-probabilities of every sample, in order.
+    fn reference_logp(&self, groups: &[Group], workers: Workers, step: u64) -> Result<Vec<Vec<f64>>, Error> {
+        let Some(reference) = &self.reference else { return Ok(Vec::new()) };
+        let rows = workers.map("scoring", groups.len(), |g| {
+            let samples: Vec<&Sample> = samples_of(&groups[g]).collect();
+            reference.rows(&samples, self.spec()).map_err(|source| Error::Policy { step, source })
+        })?;
+        Ok(rows.into_iter().flatten().map(|rows| rows.logp).collect())
+    }
+
+    /// The combined reward of every episode; `None` where a term failed.
+    fn combine(&self, session: &Session<'_>, groups: &mut [Group], ref_logp: &[Vec<f64>]) {
+        let weights: Vec<f64> = session.world.terms.iter().map(|t| t.weight).collect();
+        let mut next = 0;
+        for group in groups {
+            for episode in &mut group.episodes {
+                let mut reward = weighted_sum(&episode.rewards, &weights);
+                for sample in &episode.samples {
+                    if let (Some(kl), Some(reward)) = (self.recipe.reward.kl, reward.as_mut()) {
+                        *reward -= kl_penalty(&sample.behaviour.logp, &ref_logp[next], kl.coefficient);
+                    }
+                    next += 1;
+                }
+                episode.outcome = reward;
+            }
+            next += group.auxiliary.len();
+        }
+    }
+
+    /// Ends the run when too many rewards of the step failed.
+    fn hold_budget(&self, session: &Session<'_>, groups: &[Group], step: u64) -> Result<(), Error> {
+        let episodes = || groups.iter().flat_map(|g| g.episodes.iter().map(move |e| (g, e)));
+        let failed = |e: &cohort_core::Episode| e.rewards.iter().any(|r| r.is_failure());
+        let count = episodes().filter(|(_, e)| failed(e)).count();
+        let total = episodes().count();
+        if count as f64 <= self.recipe.reward.error_budget * total as f64 {
+            return Ok(());
+        }
+        let Some((group, episode)) = episodes().find(|(_, e)| failed(e)) else { return Ok(()) };
+        let sample = record::episode(session.world, step, group, episode, Split::Train);
+        let dump = session.directory.dump(&format!("step-{step:06}-reward"), &sample)?;
+        let first = session.world.terms.iter().zip(&episode.rewards).find(|(_, r)| r.is_failure());
+        let first = first.map_or(String::new(), |(term, outcome)| format!("`{}`: {}", term.name, record::describe(outcome)));
+        let percent = 100.0 * self.recipe.reward.error_budget;
+        Err(Error::RewardBudget { step, failed: count, episodes: total, percent, first, dump })
+    }
+
+    /// The samples of all groups with their coefficients, in order.
+    fn examples<'g>(&self, groups: &'g [Group], ref_logp: Vec<Vec<f64>>) -> Vec<Example<'g>> {
+        let coefficients = groups.iter().flat_map(|group| self.recipe.advantage.coefficients(group).by_sample());
+        let mut ref_logp = ref_logp.into_iter();
+        groups
+            .iter()
+            .flat_map(samples_of)
+            .zip(coefficients)
+            .map(|(sample, coefficient)| Example {
+                sample,
+                coefficient,
+                mask: loss_mask(sample, self.recipe.truncated),
+                ref_logp: ref_logp.next(),
+            })
+            .collect()
+    }
+
+    /// All updates on one batch; the first pass is returned.
+    fn reinforce(
+        &self,
+        session: &mut Session<'_>,
+        groups: &[Group],
+        examples: &[Example<'_>],
+        step: u64,
+        metrics: &mut Metrics,
+    ) -> Result<Pass, Error> {
+        let blocks = blocks_of(groups, self.recipe.train.groups_per_block);
+        let batch = Batch { examples, blocks: &blocks, spec: self.spec() };
+        let mut first: Option<Pass> = None;
+        for _ in 0..self.recipe.train.inner_epochs {
+            let old = first.as_ref().map(|pass| pass.rows.as_slice());
+            let pass = batch.pass(session.policy.as_ref(), &self.recipe.objective, old, session.workers, step)?;
+            if first.is_none() {
+                self.hold_gap(session, examples, &pass.rows, step, metrics)?;
+            }
+            let rate = session.optimizer.learning_rate(step, self.recipe.train.steps);
+            let (world, recorded) = (session.world, &pass);
+            let dump = || record::batch(world, step, groups, &recorded.rows, Split::Train);
+            session.update(&pass, rate, step, metrics, dump)?;
+            first.get_or_insert(pass);
+        }
+        Ok(first.expect("a recipe has at least one inner epoch"))
+    }
+
+    /// Measures how far sampler and trainer are apart, and ends the run above the red line.
+    fn hold_gap(
+        &self,
+        session: &mut Session<'_>,
+        examples: &[Example<'_>],
+        rows: &[Rows],
+        step: u64,
+        metrics: &mut Metrics,
+    ) -> Result<(), Error> {
+        if self.recipe.row_temperature != self.recipe.rollout.decoding.row_temperature() {
+            // Rows of another distribution than the sampler's: there is nothing to compare.
+            return Ok(());
+        }
+        let gap = examples
+            .iter()
+            .zip(rows)
+            .filter(|(e, _)| e.sample.scored_under.is_none())
+            .flat_map(|(e, rows)| e.sample.behaviour.logp.iter().zip(&rows.logp).zip(&e.sample.actions))
+            .filter(|(_, action)| action.author == Author::Policy)
+            .map(|((sampled, trained), _)| (sampled - trained).abs())
+            .fold(0.0, f64::max);
+        metrics.add("logp_gap", Metric::Max(gap));
+        session.state.logp_gap_max = session.state.logp_gap_max.max(gap);
+        let parameters: usize = session.policy.parameters().iter().map(|p| p.element_count()).sum();
+        let red_line = if parameters <= 10_000_000 { 1e-5 } else { 1e-4 };
+        if gap > red_line { Err(Error::Mismatch { step, gap, red_line }) } else { Ok(()) }
+    }
+}
+
+impl Stage for RlStage<'_> {
+    fn name(&self) -> &'static str {
+        RL
+    }
+
+    fn log(&self) -> LogName {
+        LogName::Metrics
+    }
+
+    fn steps(&self) -> u64 {
+        self.recipe.train.steps
+    }
+
+    fn save_every(&self) -> u64 {
+        self.recipe.train.save_every
+    }
+
+    fn step(&mut self, session: &mut Session<'_>, step: u64) -> Result<Report, Error> {
+        let mut seconds = Seconds::default();
+        let mut metrics = Metrics::default();
+        let world = session.world;
+        let count = world.task.items(Split::Train).len();
+        let indices = curriculum::shuffled(count, self.recipe.train.prompts_per_step, step, self.order);
+        let sampling = Sampling {
+            decoding: self.recipe.rollout.decoding,
+            max_actions: self.recipe.rollout.max_new_tokens,
+            stream: self.draws,
+            step,
+            policy_version: session.optimizer.updates,
+            split: Split::Train,
+        };
+        let prompts = world.prompts(Split::Train, &indices);
+        let per_block = self.recipe.train.groups_per_block;
+        let policy = session.policy.as_ref();
+        let mut groups =
+            sampling.run(world, world.strategy.as_ref(), policy, &prompts, per_block, session.workers, &mut seconds)?;
+        self.ledger.recall(step, &world.terms, &mut groups);
+        self.hold_budget(session, &groups, step)?;
+        let ref_logp = timed(&mut seconds.score, || self.reference_logp(&groups, session.workers, step))?;
+        self.combine(session, &mut groups, &ref_logp);
+        let examples = self.examples(&groups, ref_logp);
+        let pass =
+            timed(&mut seconds.train, || self.reinforce(session, &groups, &examples, step, &mut metrics))?;
+        record::measure(session.world, &groups, &mut metrics);
+        let advantages: Vec<&[f64]> = examples.iter().map(|e| e.coefficient.as_slice()).collect();
+        let rollouts = record::rollouts(session.world, step, &groups, &advantages, &pass, Split::Train);
+        let cost = groups.iter().flat_map(|g| &g.episodes).fold(cohort_core::Cost::default(), |mut sum, e| {
+            sum += e.cost;
+            sum
+        });
+        session.state.sampled_tokens += cost.sampled_actions;
+        session.policy.clear_payloads();
+        Ok(Report {
+            metrics,
+            rollouts,
+            seconds,
+            tokens: Tokens { prompt: cost.context_tokens, completion: cost.sampled_actions },
+        })
+    }
+
+    fn after(&mut self, session: &mut Session<'_>, step: u64) -> Result<Next, Error> {
+        let mut next = Next::Go;
+        let eval = &self.recipe.eval;
+        let has_dev = !session.world.task.items(Split::Dev).is_empty();
+        if eval.every > 0 && has_dev && step.is_multiple_of(eval.every) {
+            let plan = Plan {
+                split: Split::Dev,
+                limit: eval.dev_limit,
+                greedy: Greedy::Yes,
+                samples: 0,
+                decoding: self.recipe.rollout.decoding,
+                max_actions: self.recipe.rollout.max_new_tokens,
+                stream: Stream::new(self.recipe.seed, "rl/dev"),
+                step,
+            };
+            let evaluation = session.timed_eval(|s| plan.run(s.world, s.policy.as_ref(), s.workers))?.evaluation;
+            session.note_evaluation(RL, "dev", step, &evaluation, LogName::Metrics)?;
+            let accuracy = evaluation.get("greedy").unwrap_or(0.0);
+            if session.state.best.is_none_or(|best| accuracy > best.accuracy) {
+                session.state.best = Some(Best { step, accuracy });
+                next = Next::Save;
+            }
+        }
+        if self.recipe.train.max_tokens.is_some_and(|most| session.state.sampled_tokens >= most) {
+            return Ok(Next::End(format!("{} tokens were sampled", session.state.sampled_tokens)));
+        }
+        let spent = self.seconds_before + session.started.elapsed().as_secs_f64();
+        if self.recipe.train.max_seconds.is_some_and(|most| spent >= most) {
+            return Ok(Next::End(format!("{spent:.0} seconds are over")));
+        }
+        Ok(next)
+    }
+}
+
+/// The samples of a group in the order of training: episodes, then auxiliary ones.
+fn samples_of(group: &Group) -> impl Iterator<Item = &Sample> {
+    group.episodes.iter().flat_map(|e| &e.samples).chain(group.auxiliary.iter().map(|a| &a.sample))
+}
+
+/// Ranges of samples that hold `groups_per_block` whole groups each.
+fn blocks_of(groups: &[Group], groups_per_block: usize) -> Vec<Range<usize>> {
+    let mut start = 0;
+    groups
+        .chunks(groups_per_block)
+        .map(|chunk| {
+            let begin = start;
+            start += chunk.iter().map(|g| samples_of(g).count()).sum::<usize>();
+            begin..start
+        })
+        .collect()
+}
