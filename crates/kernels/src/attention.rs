@@ -3,7 +3,7 @@
 use crate::exp::exp_lane;
 use crate::kv_cache::KvCache;
 use crate::level::{dispatch, fma};
-use crate::reduce::{max, sum};
+use crate::reduce::{LANES, max, sum};
 use crate::transpose::transpose;
 
 /// The heads of an attention layer. Query head `h` reads key and value head `h / (query_heads / kv_heads)`; scores are
@@ -86,12 +86,17 @@ fn scores<const FMA: bool, const R: usize>(
     }
 }
 
-/// Turns scores into unnormalised probabilities and returns their sum.
+/// Turns `count` scores into unnormalised probabilities and returns their sum. What follows them up to a whole vector
+/// is made 0, which changes no sum and leaves no rest to a scalar loop.
 #[inline(always)]
-fn softmax<const FMA: bool>(scores: &mut [f32], scale: f32) -> f32 {
+fn softmax<const FMA: bool>(scores: &mut [f32], count: usize, scale: f32) -> f32 {
+    let scores = &mut scores[..count.next_multiple_of(LANES)];
+    scores[count..].fill(f32::NEG_INFINITY);
     let max = max(scores);
-    for score in scores.iter_mut() {
-        *score = exp_lane::<FMA>((*score - max) * scale);
+    for chunk in scores.as_chunks_mut::<LANES>().0 {
+        for score in chunk {
+            *score = exp_lane::<FMA>((*score - max) * scale);
+        }
     }
     sum(scores)
 }
@@ -149,7 +154,7 @@ fn rows<const FMA: bool, const R: usize>(
     scores::<FMA, R>(q, head, longest, scratch, stride);
     let mut totals = [0.0; R];
     for r in 0..R {
-        totals[r] = softmax::<FMA>(&mut scratch[r * stride..][..count + extra * r], scale);
+        totals[r] = softmax::<FMA>(&mut scratch[r * stride..], count + extra * r, scale);
     }
     let head_dim = q[0].len();
     let mut d = 0;

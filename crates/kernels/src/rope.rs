@@ -29,7 +29,7 @@ impl RopeTable {
 
     /// The number of positions that the table covers.
     pub fn positions(&self) -> usize {
-        if self.half == 0 { 0 } else { self.cos.len() / self.half }
+        self.cos.len().checked_div(self.half).unwrap_or(0)
     }
 
     /// The number of elements that are rotated: twice the number of frequencies.
