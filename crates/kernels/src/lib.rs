@@ -1,1 +1,40 @@
+//! Slices in, slices out: the f32 kernels that Cohort's sampler and trainer share.
+//!
+//! Every forward kernel is row-independent: the numbers of a row are a function of that row (and of the rows it
+//! attends to) alone, bit for bit, whatever else is in the batch, wherever it stands and however rows are packed.
+//! Reductions have a fixed order: products are chains of fused multiply-adds over chunks of 512 ([`linear()`]),
+//! attention adds keys in order ([`attention()`]), sums along a row use sixteen accumulators that are combined in a
+//! fixed tree. All matrices are row-major and contiguous; lengths are checked, and a wrong one panics with the shapes.
 
+mod adamw;
+mod attention;
+mod attention_backward;
+mod draw;
+mod exp;
+mod head;
+mod kv_cache;
+mod level;
+mod linear;
+mod matrix;
+mod reduce;
+mod rms_norm;
+mod rope;
+mod swiglu;
+#[cfg(test)]
+mod testing;
+mod transpose;
+
+pub use adamw::{AdamW, adamw};
+pub use attention::{AttentionShape, attend, attention};
+pub use attention_backward::attention_backward;
+pub use draw::{categorical, greedy};
+pub use exp::{exp, sigmoid};
+pub use head::{HeadShape, Statistics, head_backward, head_logits, head_rows, logits_row, logits_statistics};
+pub use kv_cache::KvCache;
+pub use level::{Level, level};
+pub use linear::{
+    LinearShape, linear, linear_grad_bias, linear_grad_input, linear_grad_weight, linear_transposed, transpose_weight,
+};
+pub use rms_norm::{rms_norm, rms_norm_backward};
+pub use rope::{RopeTable, rope, rope_backward};
+pub use swiglu::{swiglu, swiglu_backward};

@@ -1,0 +1,476 @@
+//! Causal attention with grouped queries: one new row against a cache, or packed sequences at once, with equal bits.
+
+use crate::exp::exp_lane;
+use crate::kv_cache::KvCache;
+use crate::level::{dispatch, fma};
+use crate::reduce::{LANES, max, sum};
+use crate::transpose::transpose;
+
+/// The heads of an attention layer. Query head `h` reads key and value head `h / (query_heads / kv_heads)`; scores are
+/// scaled by `1 / sqrt(head_dim)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttentionShape {
+    /// Heads of the queries; a multiple of `kv_heads`.
+    pub query_heads: usize,
+    /// Heads of the keys and values.
+    pub kv_heads: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+}
+
+impl AttentionShape {
+    pub(crate) fn check(&self) {
+        let AttentionShape { query_heads, kv_heads, head_dim } = *self;
+        assert!(
+            kv_heads > 0 && head_dim > 0 && query_heads > 0 && query_heads.is_multiple_of(kv_heads),
+            "attention: {query_heads} query heads over {kv_heads} heads of {head_dim}"
+        );
+    }
+
+    pub(crate) fn scale(&self) -> f32 {
+        (1.0 / (self.head_dim as f64).sqrt()) as f32
+    }
+
+    pub(crate) fn check_packed(&self, name: &str, q: usize, k: usize, v: usize, sequence_starts: &[usize]) {
+        self.check();
+        let tokens = sequence_starts.last().copied().unwrap_or(0);
+        assert!(
+            sequence_starts.first() == Some(&0) && sequence_starts.is_sorted(),
+            "{name}: sequence starts begin at 0 and rise, these are {sequence_starts:?}"
+        );
+        let AttentionShape { query_heads, kv_heads, head_dim } = *self;
+        assert!(
+            q == tokens * query_heads * head_dim && k == tokens * kv_heads * head_dim && v == k,
+            "{name}: slices of {q}, {k} and {v} for {tokens} tokens, {query_heads} query heads, {kv_heads} heads, \
+             head_dim {head_dim}"
+        );
+    }
+}
+
+/// Keys whose scores are taken at once; transposed keys are padded to a multiple of it.
+pub(crate) const KEY_BLOCK: usize = 32;
+
+/// One head's keys and values: keys `[head_dim][key_stride]`, values `value_stride` apart.
+#[derive(Clone, Copy)]
+struct Head<'a> {
+    keys: &'a [f32],
+    key_stride: usize,
+    values: &'a [f32],
+    value_stride: usize,
+}
+
+/// `scores[r][t] = sum_d q[r][d] * keys[d][t]`, a chain over `d`, for whole blocks of keys that cover `count`.
+#[inline(always)]
+fn scores<const FMA: bool, const R: usize>(
+    q: [&[f32]; R],
+    head: Head,
+    count: usize,
+    scores: &mut [f32],
+    stride: usize,
+) {
+    for from in (0..count).step_by(KEY_BLOCK) {
+        let mut sums = [[0.0f32; KEY_BLOCK]; R];
+        for d in 0..q[0].len() {
+            let keys: &[f32; KEY_BLOCK] =
+                head.keys[d * head.key_stride + from..].first_chunk().expect("a padded block");
+            for r in 0..R {
+                let q = q[r][d];
+                for i in 0..KEY_BLOCK {
+                    sums[r][i] = fma::<FMA>(q, keys[i], sums[r][i]);
+                }
+            }
+        }
+        for r in 0..R {
+            scores[r * stride + from..][..KEY_BLOCK].copy_from_slice(&sums[r]);
+        }
+    }
+}
+
+/// Turns `count` scores into unnormalised probabilities and returns their sum. What follows them up to a whole vector
+/// is made 0, which changes no sum and leaves no rest to a scalar loop.
+#[inline(always)]
+fn softmax<const FMA: bool>(scores: &mut [f32], count: usize, scale: f32) -> f32 {
+    let scores = &mut scores[..count.next_multiple_of(LANES)];
+    scores[count..].fill(f32::NEG_INFINITY);
+    let max = max(scores);
+    for chunk in scores.as_chunks_mut::<LANES>().0 {
+        for score in chunk {
+            *score = exp_lane::<FMA>((*score - max) * scale);
+        }
+    }
+    sum(scores)
+}
+
+/// `out[r][d] = sum_t weights[r][t] * values[t][d]` for `W` elements from `d`: a chain over `t < count` for all rows
+/// and, for row `r`, over the `extra * r` keys after them.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn mix<const FMA: bool, const R: usize, const W: usize>(
+    weights: &[f32],
+    stride: usize,
+    head: Head,
+    d: usize,
+    count: usize,
+    extra: usize,
+    totals: [f32; R],
+    out: &mut [&mut [f32]; R],
+) {
+    let mut sums = [[0.0f32; W]; R];
+    for t in 0..count {
+        let values: &[f32; W] = head.values[t * head.value_stride + d..].first_chunk().expect("a row of values");
+        for r in 0..R {
+            let weight = weights[r * stride + t];
+            for i in 0..W {
+                sums[r][i] = fma::<FMA>(weight, values[i], sums[r][i]);
+            }
+        }
+    }
+    for r in 0..R {
+        for t in count..count + extra * r {
+            let values = &head.values[t * head.value_stride + d..][..W];
+            for i in 0..W {
+                sums[r][i] = fma::<FMA>(weights[r * stride + t], values[i], sums[r][i]);
+            }
+        }
+        for i in 0..W {
+            out[r][d + i] = sums[r][i] / totals[r];
+        }
+    }
+}
+
+/// `R` query rows against one head: row `r` sees the first `count + extra * r` keys.
+#[inline(always)]
+fn rows<const FMA: bool, const R: usize>(
+    q: [&[f32]; R],
+    head: Head,
+    count: usize,
+    extra: usize,
+    scale: f32,
+    scratch: &mut [f32],
+    mut out: [&mut [f32]; R],
+) {
+    let longest = count + extra * (R - 1);
+    let stride = longest.next_multiple_of(KEY_BLOCK);
+    scores::<FMA, R>(q, head, longest, scratch, stride);
+    let mut totals = [0.0; R];
+    for r in 0..R {
+        totals[r] = softmax::<FMA>(&mut scratch[r * stride..], count + extra * r, scale);
+    }
+    let head_dim = q[0].len();
+    let mut d = 0;
+    while d + 32 <= head_dim {
+        mix::<FMA, R, 32>(scratch, stride, head, d, count, extra, totals, &mut out);
+        d += 32;
+    }
+    while d + 8 <= head_dim {
+        mix::<FMA, R, 8>(scratch, stride, head, d, count, extra, totals, &mut out);
+        d += 8;
+    }
+    while d < head_dim {
+        mix::<FMA, R, 1>(scratch, stride, head, d, count, extra, totals, &mut out);
+        d += 1;
+    }
+}
+
+/// Rows taken at once: they share the loads of keys and values.
+const ROWS: usize = 4;
+
+#[inline(always)]
+fn attend_body<const FMA: bool>(
+    q: &[f32],
+    cache: &KvCache,
+    shape: AttentionShape,
+    scratch: &mut [f32],
+    out: &mut [f32],
+) {
+    let AttentionShape { query_heads, kv_heads, head_dim } = shape;
+    let (scale, group, count) = (shape.scale(), query_heads / kv_heads, cache.len());
+    for kv_head in 0..kv_heads {
+        let (keys, key_stride) = cache.keys(kv_head);
+        let head = Head { keys, key_stride, values: cache.values(kv_head), value_stride: head_dim };
+        let from = kv_head * group * head_dim;
+        let mut q = q[from..][..group * head_dim].chunks_exact(head_dim);
+        let mut out = out[from..][..group * head_dim].chunks_exact_mut(head_dim);
+        let mut left = group;
+        while left >= ROWS {
+            let q = std::array::from_fn(|_| q.next().expect("a query head"));
+            let out = std::array::from_fn(|_| out.next().expect("a query head"));
+            rows::<FMA, ROWS>(q, head, count, 0, scale, scratch, out);
+            left -= ROWS;
+        }
+        while left >= 2 {
+            let q = std::array::from_fn(|_| q.next().expect("a query head"));
+            let out = std::array::from_fn(|_| out.next().expect("a query head"));
+            rows::<FMA, 2>(q, head, count, 0, scale, scratch, out);
+            left -= 2;
+        }
+        for (q, out) in q.zip(out) {
+            rows::<FMA, 1>([q], head, count, 0, scale, scratch, [out]);
+        }
+    }
+}
+
+dispatch! {
+    fn attend_at_level(q: &[f32], cache: &KvCache, shape: AttentionShape, scratch: &mut [f32], out: &mut [f32])
+        = attend_body
+}
+
+/// One query row `[query_heads * head_dim]` over everything in the cache, which holds at least one position: for each
+/// head `out = softmax(q K^T / sqrt(head_dim)) V`. `scratch` is grown as needed and may be shared between calls.
+pub fn attend(q: &[f32], cache: &KvCache, shape: AttentionShape, scratch: &mut Vec<f32>, out: &mut [f32]) {
+    shape.check();
+    let width = shape.query_heads * shape.head_dim;
+    assert!(
+        shape == cache.shape() && q.len() == width && out.len() == width && !cache.is_empty(),
+        "attend: slices of {} and {} for {shape:?} and {} cached positions of {:?}",
+        q.len(),
+        out.len(),
+        cache.len(),
+        cache.shape()
+    );
+    let needed = ROWS * cache.len().next_multiple_of(KEY_BLOCK);
+    scratch.resize(scratch.len().max(needed), 0.0);
+    attend_at_level(q, cache, shape, scratch, out);
+}
+
+/// Four rows of `[.., width]` from row `from`, `head_dim` columns from `column`.
+#[inline(always)]
+fn columns_of_rows<const R: usize>(
+    x: &[f32],
+    from: usize,
+    width: usize,
+    column: usize,
+    head_dim: usize,
+) -> [&[f32]; R] {
+    std::array::from_fn(|r| &x[(from + r) * width + column..][..head_dim])
+}
+
+#[inline(always)]
+fn columns_of_rows_mut<const R: usize>(
+    x: &mut [f32],
+    from: usize,
+    width: usize,
+    column: usize,
+    head_dim: usize,
+) -> [&mut [f32]; R] {
+    let mut rows = x[from * width..].chunks_mut(width);
+    std::array::from_fn(|_| &mut rows.next().expect("a row")[column..][..head_dim])
+}
+
+#[inline(always)]
+fn sequence_body<const FMA: bool>(
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+    shape: AttentionShape,
+    scratch: &mut [f32],
+    out: &mut [f32],
+) {
+    let AttentionShape { query_heads, kv_heads, head_dim } = shape;
+    let (q_width, kv_width, group, scale) =
+        (query_heads * head_dim, kv_heads * head_dim, query_heads / kv_heads, shape.scale());
+    let tokens = q.len() / q_width;
+    let key_stride = tokens.next_multiple_of(KEY_BLOCK);
+    let (keys, scratch) = scratch.split_at_mut(head_dim * key_stride);
+    for kv_head in 0..kv_heads {
+        transpose(&k[kv_head * head_dim..], tokens, head_dim, kv_width, keys, key_stride);
+        let head = Head { keys, key_stride, values: &v[kv_head * head_dim..], value_stride: kv_width };
+        for query_head in kv_head * group..(kv_head + 1) * group {
+            let column = query_head * head_dim;
+            let mut token = 0;
+            while token + ROWS <= tokens {
+                let q = columns_of_rows(q, token, q_width, column, head_dim);
+                let out = columns_of_rows_mut(out, token, q_width, column, head_dim);
+                rows::<FMA, ROWS>(q, head, token + 1, 1, scale, scratch, out);
+                token += ROWS;
+            }
+            while token < tokens {
+                let q = columns_of_rows(q, token, q_width, column, head_dim);
+                let out = columns_of_rows_mut(out, token, q_width, column, head_dim);
+                rows::<FMA, 1>(q, head, token + 1, 1, scale, scratch, out);
+                token += 1;
+            }
+        }
+    }
+}
+
+dispatch! {
+    fn sequence(q: &[f32], k: &[f32], v: &[f32], shape: AttentionShape, scratch: &mut [f32], out: &mut [f32])
+        = sequence_body
+}
+
+/// Causal attention of packed sequences: q and out `[tokens, query_heads * head_dim]`, k and v
+/// `[tokens, kv_heads * head_dim]`; sequence `s` is the tokens `sequence_starts[s] .. sequence_starts[s + 1]`, and
+/// `sequence_starts` begins with 0 and ends with `tokens`.
+///
+/// Law: row `i` of a sequence is, bit for bit, what [`attend`] gives with a cache of the sequence's first `i + 1` keys
+/// and values, whatever else is packed. Scores are chains over `head_dim`, values are added in the order of their keys.
+pub fn attention(q: &[f32], k: &[f32], v: &[f32], sequence_starts: &[usize], shape: AttentionShape, out: &mut [f32]) {
+    shape.check_packed("attention", q.len(), k.len(), v.len(), sequence_starts);
+    assert_eq!(out.len(), q.len(), "attention: out for queries of {}", q.len());
+    let longest = sequence_starts.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
+    let mut scratch = vec![0.0; (shape.head_dim + ROWS) * longest.next_multiple_of(KEY_BLOCK)];
+    let (q_width, kv_width) = (shape.query_heads * shape.head_dim, shape.kv_heads * shape.head_dim);
+    for pair in sequence_starts.windows(2).filter(|pair| pair[0] < pair[1]) {
+        let queries = pair[0] * q_width..pair[1] * q_width;
+        let keys = pair[0] * kv_width..pair[1] * kv_width;
+        sequence(&q[queries.clone()], &k[keys.clone()], &v[keys], shape, &mut scratch, &mut out[queries]);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::testing::{assert_close, assert_levels_agree, bits, numbers};
+    use proptest::prelude::*;
+
+    pub(crate) fn shape(kv_heads: usize, group: usize, head_dim: usize) -> AttentionShape {
+        AttentionShape { query_heads: kv_heads * group, kv_heads, head_dim }
+    }
+
+    struct Packed {
+        shape: AttentionShape,
+        starts: Vec<usize>,
+        q: Vec<f32>,
+        k: Vec<f32>,
+        v: Vec<f32>,
+        out: Vec<f32>,
+    }
+
+    impl Packed {
+        fn new(shape: AttentionShape, lengths: &[usize]) -> Self {
+            let mut starts = vec![0];
+            starts.extend(lengths.iter().scan(0, |sum, length| {
+                *sum += length;
+                Some(*sum)
+            }));
+            let tokens = starts[lengths.len()];
+            let width = shape.kv_heads * shape.head_dim;
+            let q: Vec<f32> = numbers(1, tokens * shape.query_heads * shape.head_dim).iter().map(|x| x * 3.0).collect();
+            let (k, v) = (numbers(2, tokens * width), numbers(3, tokens * width));
+            let mut out = vec![f32::NAN; q.len()];
+            attention(&q, &k, &v, &starts, shape, &mut out);
+            Packed { shape, starts, q, k, v, out }
+        }
+
+        fn q_width(&self) -> usize {
+            self.shape.query_heads * self.shape.head_dim
+        }
+
+        fn kv_width(&self) -> usize {
+            self.shape.kv_heads * self.shape.head_dim
+        }
+
+        /// Every row of every sequence once more, one at a time against a cache.
+        fn check_against_cache(&self, room: usize) {
+            let mut scratch = Vec::new();
+            for pair in self.starts.windows(2) {
+                let mut cache = KvCache::new(self.shape, pair[1] - pair[0] + room);
+                for token in pair[0]..pair[1] {
+                    let span = token * self.kv_width()..(token + 1) * self.kv_width();
+                    cache.push(&self.k[span.clone()], &self.v[span]);
+                    let span = token * self.q_width()..(token + 1) * self.q_width();
+                    let mut out = vec![f32::NAN; self.q_width()];
+                    attend(&self.q[span.clone()], &cache, self.shape, &mut scratch, &mut out);
+                    assert_eq!(bits(&out), bits(&self.out[span]), "token {token} of {:?}", self.starts);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn reference(q: &[f64], k: &[f64], v: &[f64], starts: &[usize], shape: AttentionShape) -> Vec<f64> {
+        let AttentionShape { query_heads, kv_heads, head_dim } = shape;
+        let mut out = vec![0.0; q.len()];
+        for pair in starts.windows(2) {
+            for token in pair[0]..pair[1] {
+                for head in 0..query_heads {
+                    let at = (token * query_heads + head) * head_dim;
+                    let kv = |t: usize| (t * kv_heads + head * kv_heads / query_heads) * head_dim;
+                    let score = |t: usize| {
+                        let product: f64 = (0..head_dim).map(|d| q[at + d] * k[kv(t) + d]).sum();
+                        (product / (head_dim as f64).sqrt()).exp()
+                    };
+                    let scores: Vec<f64> = (pair[0]..=token).map(score).collect();
+                    let total: f64 = scores.iter().sum();
+                    for (t, score) in (pair[0]..).zip(&scores) {
+                        for d in 0..head_dim {
+                            out[at + d] += score / total * v[kv(t) + d];
+                        }
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn packed_rows_are_those_of_the_cache() {
+        for (kv_heads, group, head_dim) in [(2, 2, 64), (1, 1, 16), (2, 7, 8), (1, 3, 33), (3, 4, 5), (1, 6, 128)] {
+            let packed = Packed::new(shape(kv_heads, group, head_dim), &[1, 5, 70, 1, 33, 4, 0, 32]);
+            for room in [0, 1, 100] {
+                packed.check_against_cache(room);
+            }
+        }
+        Packed::new(shape(1, 2, 16), &[1000]).check_against_cache(24);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn packed_rows_are_those_of_the_cache_for_any_lengths(
+            lengths in prop::collection::vec(0usize..50, 1..6),
+            kv_heads in 1usize..3,
+            group in 1usize..6,
+            head_dim in 1usize..70,
+        ) {
+            Packed::new(shape(kv_heads, group, head_dim), &lengths).check_against_cache(3);
+        }
+    }
+
+    #[test]
+    fn a_sequence_does_not_see_what_else_is_packed() {
+        let all = Packed::new(shape(2, 2, 24), &[40, 1, 19, 77]);
+        for pair in all.starts.windows(2) {
+            let queries = pair[0] * all.q_width()..pair[1] * all.q_width();
+            let keys = pair[0] * all.kv_width()..pair[1] * all.kv_width();
+            let mut out = vec![f32::NAN; queries.len()];
+            let starts = [0, pair[1] - pair[0]];
+            attention(&all.q[queries.clone()], &all.k[keys.clone()], &all.v[keys], &starts, all.shape, &mut out);
+            assert_eq!(bits(&out), bits(&all.out[queries]));
+        }
+    }
+
+    #[test]
+    fn agrees_with_the_formula() {
+        for (kv_heads, group, head_dim) in [(2, 2, 64), (1, 5, 9)] {
+            let packed = Packed::new(shape(kv_heads, group, head_dim), &[1, 30, 101]);
+            let wide = crate::testing::wide;
+            let expected =
+                reference(&wide(&packed.q), &wide(&packed.k), &wide(&packed.v), &packed.starts, packed.shape);
+            assert_close(&packed.out, &expected, 2e-6);
+        }
+    }
+
+    #[test]
+    fn what_comes_later_does_not_reach_back_even_when_it_is_nan() {
+        let clean = Packed::new(shape(1, 2, 16), &[50]);
+        let (mut k, mut v) = (clean.k.clone(), clean.v.clone());
+        k[30 * 16..31 * 16].fill(f32::NAN);
+        v[30 * 16..31 * 16].fill(f32::INFINITY);
+        let mut out = clean.out.clone();
+        attention(&clean.q, &k, &v, &clean.starts, clean.shape, &mut out);
+        assert_eq!(bits(&out[..30 * 32]), bits(&clean.out[..30 * 32]));
+        assert!(out[30 * 32..].iter().all(|x| x.is_nan()));
+    }
+
+    #[test]
+    fn levels_agree() {
+        assert_levels_agree(|| Packed::new(shape(2, 3, 20), &[37, 5]).out);
+    }
+
+    #[test]
+    #[should_panic(expected = "sequence starts begin at 0 and rise")]
+    fn starts_that_fall_are_refused() {
+        attention(&[0.0; 2], &[0.0; 2], &[0.0; 2], &[0, 3, 2], shape(1, 1, 1), &mut [0.0; 2]);
+    }
+}

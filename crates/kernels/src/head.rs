@@ -1,0 +1,414 @@
+//! The vocabulary head fused with log-softmax, gather and entropy.
+
+use crate::exp::exp_lane;
+use crate::level::dispatch;
+use crate::linear::{LinearShape, linear};
+use crate::matrix::{View, multiply};
+use crate::reduce::{dot, max, sum};
+
+/// The sizes of a head: hidden rows `[rows, width]` and a weight `[vocabulary, width]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadShape {
+    /// Rows to score.
+    pub rows: usize,
+    /// Width of a hidden row.
+    pub width: usize,
+    /// Number of ids.
+    pub vocabulary: usize,
+}
+
+impl HeadShape {
+    fn check(&self, name: &str, hidden: usize, weight: usize, ids: &[u32], per_row: &[usize]) {
+        let HeadShape { rows, width, vocabulary } = *self;
+        assert!(
+            hidden == rows * width && weight == vocabulary * width && vocabulary > 0,
+            "{name}: slices of {hidden} and {weight} for hidden [{rows}, {width}], weight [{vocabulary}, {width}]"
+        );
+        assert!(
+            ids.len() == rows && per_row.iter().all(|&len| len == rows),
+            "{name}: {} ids and columns of {per_row:?} for {rows} rows",
+            ids.len()
+        );
+        let last = ids.iter().max().copied().unwrap_or(0) as usize;
+        assert!(last < vocabulary, "{name}: id {last} in a vocabulary of {vocabulary}");
+    }
+
+    fn linear(&self, rows: usize, outputs: usize) -> LinearShape {
+        LinearShape { rows, inputs: self.width, outputs }
+    }
+}
+
+/// What one pass over the logits of a row leaves: `z = logit * inverse_temperature`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Statistics {
+    /// `ln sum_j e^{z_j}`.
+    pub log_sum_exp: f32,
+    /// `-sum_j p_j ln p_j`, in nats.
+    pub entropy: f32,
+}
+
+/// Logits whose sums are taken at once; the sums of blocks are merged in order.
+const BLOCK: usize = 1024;
+/// Rows of a tile of logits.
+const ROW_BLOCK: usize = 256;
+
+/// Over the ids so far: the largest `z`, `sum e^{z - max}` and `sum (z - max) e^{z - max}`.
+#[derive(Clone, Copy)]
+struct Partial {
+    max: f32,
+    sum: f32,
+    weighted: f32,
+}
+
+const EMPTY: Partial = Partial { max: f32::MIN, sum: 0.0, weighted: 0.0 };
+
+#[inline(always)]
+fn partial_body<const FMA: bool>(logits: &[f32], inverse_temperature: f32) -> Partial {
+    let mut shifted = [0.0; BLOCK];
+    let mut powers = [0.0; BLOCK];
+    let shifted = &mut shifted[..logits.len()];
+    let powers = &mut powers[..logits.len()];
+    for (z, logit) in shifted.iter_mut().zip(logits) {
+        *z = *logit * inverse_temperature;
+    }
+    let max = max(shifted);
+    for (z, power) in shifted.iter_mut().zip(powers.iter_mut()) {
+        let difference = *z - max;
+        *power = exp_lane::<FMA>(difference);
+        // A logit of minus infinity has no part in the entropy; the product would be NaN.
+        *z = if *power == 0.0 { 0.0 } else { difference };
+    }
+    Partial { max, sum: sum(powers), weighted: dot::<FMA>(powers, shifted) }
+}
+
+#[inline(always)]
+fn merge_body<const FMA: bool>(a: Partial, b: Partial) -> Partial {
+    let max = if b.max > a.max { b.max } else { a.max };
+    let part = |x: Partial| {
+        let difference = x.max - max;
+        let factor = exp_lane::<FMA>(difference);
+        let weighted = if factor == 0.0 { 0.0 } else { factor * (x.weighted + x.sum * difference) };
+        (factor * x.sum, weighted)
+    };
+    let (a, b) = (part(a), part(b));
+    Partial { max, sum: a.0 + b.0, weighted: a.1 + b.1 }
+}
+
+dispatch! { fn partial(logits: &[f32], inverse_temperature: f32) -> Partial = partial_body }
+dispatch! { fn merge(a: Partial, b: Partial) -> Partial = merge_body }
+
+impl Partial {
+    fn statistics(self) -> Statistics {
+        let log_sum = self.sum.ln();
+        Statistics { log_sum_exp: self.max + log_sum, entropy: log_sum - self.weighted / self.sum }
+    }
+
+    /// The log-probability of a scaled logit; the maximum goes first, since it is what cancels.
+    fn logp(self, z: f32) -> f32 {
+        (z - self.max) - self.sum.ln()
+    }
+}
+
+fn over_row(logits: &[f32], inverse_temperature: f32) -> Partial {
+    logits.chunks(BLOCK).fold(EMPTY, |state, block| merge(state, partial(block, inverse_temperature)))
+}
+
+/// Scores rows without a `[rows, vocabulary]` tensor. With `z = (hidden . weight) * inverse_temperature`:
+/// `log_sum_exp = ln sum e^z`, `logp = z[id] - log_sum_exp`, `entropy = log_sum_exp - sum p z`.
+///
+/// hidden `[rows, width]`, weight `[vocabulary, width]`; ids and the three columns `[rows]`. The vocabulary is taken
+/// in blocks of 1024 with an online log-sum-exp merged in order, so a row's numbers depend on that row alone, and
+/// [`logits_row`] on the logits of [`head_logits`] gives the same bits.
+#[allow(clippy::too_many_arguments)]
+pub fn head_rows(
+    hidden: &[f32],
+    weight: &[f32],
+    ids: &[u32],
+    inverse_temperature: f32,
+    shape: HeadShape,
+    logp: &mut [f32],
+    entropy: &mut [f32],
+    log_sum_exp: &mut [f32],
+) {
+    let columns = [logp.len(), entropy.len(), log_sum_exp.len()];
+    shape.check("head_rows", hidden.len(), weight.len(), ids, &columns);
+    let HeadShape { rows, width, vocabulary } = shape;
+    let mut tile = vec![0.0; ROW_BLOCK.min(rows) * BLOCK.min(vocabulary)];
+    for top in (0..rows).step_by(ROW_BLOCK) {
+        let height = ROW_BLOCK.min(rows - top);
+        let hidden = &hidden[top * width..][..height * width];
+        let mut states = [EMPTY; ROW_BLOCK];
+        let mut chosen = [0.0; ROW_BLOCK];
+        for left in (0..vocabulary).step_by(BLOCK) {
+            let ids_here = BLOCK.min(vocabulary - left);
+            let tile = &mut tile[..height * ids_here];
+            linear(hidden, &weight[left * width..][..ids_here * width], None, shape.linear(height, ids_here), tile);
+            for (r, logits) in tile.chunks_exact(ids_here).enumerate() {
+                states[r] = merge(states[r], partial(logits, inverse_temperature));
+                if let Some(logit) = (ids[top + r] as usize).checked_sub(left).and_then(|at| logits.get(at)) {
+                    chosen[r] = logit * inverse_temperature;
+                }
+            }
+        }
+        for r in 0..height {
+            let statistics = states[r].statistics();
+            logp[top + r] = states[r].logp(chosen[r]);
+            entropy[top + r] = statistics.entropy;
+            log_sum_exp[top + r] = statistics.log_sum_exp;
+        }
+    }
+}
+
+/// The logits themselves, unscaled, `[rows, vocabulary]`: what a sampler draws from.
+pub fn head_logits(hidden: &[f32], weight: &[f32], shape: HeadShape, logits: &mut [f32]) {
+    linear(hidden, weight, None, shape.linear(shape.rows, shape.vocabulary), logits);
+}
+
+/// `(logp, entropy)` of an id under one row of logits `[vocabulary]`: bit for bit those of [`head_rows`].
+pub fn logits_row(logits: &[f32], id: u32, inverse_temperature: f32) -> (f32, f32) {
+    assert!((id as usize) < logits.len(), "logits_row: id {id} in a vocabulary of {}", logits.len());
+    let state = over_row(logits, inverse_temperature);
+    (state.logp(logits[id as usize] * inverse_temperature), state.statistics().entropy)
+}
+
+/// Log-sum-exp and entropy of one row of logits `[vocabulary]`: bit for bit those of [`head_rows`].
+pub fn logits_statistics(logits: &[f32], inverse_temperature: f32) -> Statistics {
+    over_row(logits, inverse_temperature).statistics()
+}
+
+/// What the gradient of a row's logits needs.
+#[derive(Clone, Copy)]
+struct RowGradient {
+    log_sum_exp: f32,
+    entropy: f32,
+    g_logp: f32,
+    g_entropy: f32,
+    inverse_temperature: f32,
+}
+
+/// Turns logits into their gradients, all but the term of the chosen id.
+#[inline(always)]
+fn gradient_body<const FMA: bool>(logits: &mut [f32], row: RowGradient) {
+    for logit in logits {
+        let log_p = *logit * row.inverse_temperature - row.log_sum_exp;
+        let p = exp_lane::<FMA>(log_p);
+        let log_p = if p == 0.0 { 0.0 } else { log_p };
+        *logit = -p * (row.g_logp + row.g_entropy * (log_p + row.entropy)) * row.inverse_temperature;
+    }
+}
+
+dispatch! { fn gradient(logits: &mut [f32], row: RowGradient) = gradient_body }
+
+/// The gradients of [`head_rows`], overwriting d_hidden `[rows, width]` and d_weight `[vocabulary, width]`:
+/// `dz_j = g_logp (1[j = id] - p_j) - g_entropy p_j (ln p_j + entropy)`, times the inverse temperature. Logits are
+/// computed again; `log_sum_exp` and `entropy` are what [`head_rows`] gave.
+#[allow(clippy::too_many_arguments)]
+pub fn head_backward(
+    hidden: &[f32],
+    weight: &[f32],
+    ids: &[u32],
+    inverse_temperature: f32,
+    shape: HeadShape,
+    log_sum_exp: &[f32],
+    entropy: &[f32],
+    g_logp: &[f32],
+    g_entropy: &[f32],
+    d_hidden: &mut [f32],
+    d_weight: &mut [f32],
+) {
+    let columns = [log_sum_exp.len(), entropy.len(), g_logp.len(), g_entropy.len()];
+    shape.check("head_backward", hidden.len(), weight.len(), ids, &columns);
+    shape.check("head_backward's gradients", d_hidden.len(), d_weight.len(), ids, &columns);
+    let HeadShape { rows, width, vocabulary } = shape;
+    d_hidden.fill(0.0);
+    d_weight.fill(0.0);
+    let mut tile = vec![0.0; ROW_BLOCK.min(rows) * BLOCK.min(vocabulary)];
+    for left in (0..vocabulary).step_by(BLOCK) {
+        let ids_here = BLOCK.min(vocabulary - left);
+        let weight = &weight[left * width..][..ids_here * width];
+        let d_weight = &mut d_weight[left * width..][..ids_here * width];
+        for top in (0..rows).step_by(ROW_BLOCK) {
+            let height = ROW_BLOCK.min(rows - top);
+            let hidden = &hidden[top * width..][..height * width];
+            let tile = &mut tile[..height * ids_here];
+            linear(hidden, weight, None, shape.linear(height, ids_here), tile);
+            for (r, logits) in tile.chunks_exact_mut(ids_here).enumerate() {
+                let row = RowGradient {
+                    log_sum_exp: log_sum_exp[top + r],
+                    entropy: entropy[top + r],
+                    g_logp: g_logp[top + r],
+                    g_entropy: g_entropy[top + r],
+                    inverse_temperature,
+                };
+                gradient(logits, row);
+                if let Some(at) = (ids[top + r] as usize).checked_sub(left)
+                    && at < ids_here
+                {
+                    logits[at] += row.g_logp * inverse_temperature;
+                }
+            }
+            let dz = View::rows(tile, height, ids_here, ids_here);
+            let d_hidden = &mut d_hidden[top * width..][..height * width];
+            multiply(d_hidden, width, true, dz, View::rows(weight, ids_here, width, width));
+            multiply(d_weight, width, true, dz.transposed(), View::rows(hidden, height, width, width));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_close, assert_levels_agree, bits, differences, dot as weighted, numbers, wide};
+
+    struct Case {
+        shape: HeadShape,
+        inverse_temperature: f32,
+        hidden: Vec<f32>,
+        weight: Vec<f32>,
+        ids: Vec<u32>,
+        columns: [Vec<f32>; 3],
+    }
+
+    impl Case {
+        fn new(rows: usize, width: usize, vocabulary: usize, inverse_temperature: f32) -> Self {
+            let shape = HeadShape { rows, width, vocabulary };
+            let hidden: Vec<f32> = numbers(1, rows * width).iter().map(|x| x * 3.0).collect();
+            let ids = (0..rows).map(|r| (r * 7919 % vocabulary) as u32).collect();
+            let columns = [vec![f32::NAN; rows], vec![f32::NAN; rows], vec![f32::NAN; rows]];
+            let mut case =
+                Case { shape, inverse_temperature, hidden, weight: numbers(2, vocabulary * width), ids, columns };
+            case.columns = case.rows(0, rows);
+            case
+        }
+
+        fn rows(&self, from: usize, to: usize) -> [Vec<f32>; 3] {
+            let count = to - from;
+            let mut columns = [vec![f32::NAN; count], vec![f32::NAN; count], vec![f32::NAN; count]];
+            let [logp, entropy, log_sum_exp] = &mut columns;
+            head_rows(
+                &self.hidden[from * self.shape.width..to * self.shape.width],
+                &self.weight,
+                &self.ids[from..to],
+                self.inverse_temperature,
+                HeadShape { rows: count, ..self.shape },
+                logp,
+                entropy,
+                log_sum_exp,
+            );
+            columns
+        }
+
+        /// logp, entropy and log-sum-exp of every row.
+        fn reference(&self, hidden: &[f64], weight: &[f64]) -> [Vec<f64>; 3] {
+            let width = self.shape.width;
+            let mut columns = [Vec::new(), Vec::new(), Vec::new()];
+            for (hidden, id) in hidden.chunks(width).zip(&self.ids) {
+                let logit = |row: &[f64]| row.iter().zip(hidden).map(|(w, h)| w * h).sum::<f64>();
+                let z: Vec<f64> =
+                    weight.chunks(width).map(|row| logit(row) * f64::from(self.inverse_temperature)).collect();
+                let log_sum_exp = z.iter().map(|z| z.exp()).sum::<f64>().ln();
+                columns[0].push(z[*id as usize] - log_sum_exp);
+                columns[1].push(log_sum_exp - z.iter().map(|z| (z - log_sum_exp).exp() * z).sum::<f64>());
+                columns[2].push(log_sum_exp);
+            }
+            columns
+        }
+    }
+
+    #[test]
+    fn agrees_with_the_formula() {
+        for (rows, width, vocabulary, inverse_temperature) in
+            [(1, 3, 1, 1.0), (5, 16, 40, 1.0), (300, 8, 70, 0.7), (9, 20, 1024, 1.4), (4, 33, 2500, 1.0)]
+        {
+            let case = Case::new(rows, width, vocabulary, inverse_temperature);
+            let expected = case.reference(&wide(&case.hidden), &wide(&case.weight));
+            for (actual, expected) in case.columns.iter().zip(&expected) {
+                assert_close(actual, expected, 3e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn the_sampler_row_is_the_trainer_row() {
+        for (rows, vocabulary) in [(1, 512), (3, 40), (300, 70), (7, 1024), (5, 2500)] {
+            let case = Case::new(rows, 24, vocabulary, 1.3);
+            for batch in [1, 2, rows] {
+                for from in (0..rows).step_by(batch) {
+                    let to = rows.min(from + batch);
+                    let shape = HeadShape { rows: to - from, ..case.shape };
+                    let mut logits = vec![f32::NAN; (to - from) * vocabulary];
+                    head_logits(&case.hidden[from * 24..to * 24], &case.weight, shape, &mut logits);
+                    for (row, logits) in (from..to).zip(logits.chunks(vocabulary)) {
+                        let (logp, entropy) = logits_row(logits, case.ids[row], 1.3);
+                        let statistics = logits_statistics(logits, 1.3);
+                        assert_eq!(logp.to_bits(), case.columns[0][row].to_bits());
+                        assert_eq!(entropy.to_bits(), case.columns[1][row].to_bits());
+                        assert_eq!(statistics.entropy.to_bits(), case.columns[1][row].to_bits());
+                        assert_eq!(statistics.log_sum_exp.to_bits(), case.columns[2][row].to_bits());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_does_not_see_its_neighbours() {
+        let case = Case::new(520, 16, 1300, 0.9);
+        for (from, to) in [(0, 1), (255, 257), (3, 10), (100, 420), (519, 520)] {
+            for (part, all) in case.rows(from, to).iter().zip(&case.columns) {
+                assert_eq!(bits(part), bits(&all[from..to]));
+            }
+        }
+    }
+
+    #[test]
+    fn backward_agrees_with_differences() {
+        for (rows, width, vocabulary, inverse_temperature) in
+            [(1, 3, 2, 1.0), (4, 6, 11, 0.8), (3, 2, 1030, 1.5), (260, 1, 3, 1.0)]
+        {
+            let case = Case::new(rows, width, vocabulary, inverse_temperature);
+            let (g_logp, g_entropy) = (numbers(5, rows), numbers(6, rows));
+            let mut d_hidden = vec![f32::NAN; case.hidden.len()];
+            let mut d_weight = vec![f32::NAN; case.weight.len()];
+            head_backward(
+                &case.hidden,
+                &case.weight,
+                &case.ids,
+                inverse_temperature,
+                case.shape,
+                &case.columns[2],
+                &case.columns[1],
+                &g_logp,
+                &g_entropy,
+                &mut d_hidden,
+                &mut d_weight,
+            );
+            let loss = |hidden: &[f64], weight: &[f64]| {
+                let [logp, entropy, _] = case.reference(hidden, weight);
+                weighted(&logp, &g_logp) + weighted(&entropy, &g_entropy)
+            };
+            let (hidden, weight) = (wide(&case.hidden), wide(&case.weight));
+            assert_close(&d_hidden, &differences(&case.hidden, |hidden| loss(hidden, &weight)), 1e-5);
+            assert_close(&d_weight, &differences(&case.weight, |weight| loss(&hidden, weight)), 1e-5);
+        }
+    }
+
+    #[test]
+    fn extreme_logits() {
+        let (logp, entropy) = logits_row(&[f32::NEG_INFINITY, 0.0, 0.0, f32::NEG_INFINITY], 1, 1.0);
+        assert!((logp + 2f32.ln()).abs() < 1e-6 && (entropy - 2f32.ln()).abs() < 1e-6, "{logp} {entropy}");
+        let (logp, entropy) = logits_row(&[1e4, 0.0, -1e4], 0, 1.0);
+        assert_eq!((logp, entropy), (0.0, 0.0));
+        assert_eq!(logits_row(&[1e4, 0.0, -1e4], 2, 1.0).0, -2e4);
+        let mut late = vec![f32::NEG_INFINITY; 3000];
+        late[2999] = 5.0;
+        assert_eq!(logits_row(&late, 2999, 1.0), (0.0, 0.0));
+        assert!(logits_row(&[f32::NAN, 0.0], 1, 1.0).0.is_nan());
+        assert!(logits_statistics(&[0.0, f32::INFINITY], 1.0).entropy.is_nan());
+    }
+
+    #[test]
+    fn levels_agree() {
+        assert_levels_agree(|| Case::new(9, 16, 1100, 0.9).columns.concat());
+    }
+}
