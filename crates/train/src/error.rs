@@ -61,7 +61,8 @@ impl Error {
             Error::Checkpoint(_) | Error::RunDir(RunDirError::Manifest { .. }) => 5,
             Error::RewardBudget { .. } => 6,
             Error::Interrupted { .. } => 130,
-            Error::NotFinite { .. }
+            Error::RunDir(RunDirError::Io { .. })
+            | Error::NotFinite { .. }
             | Error::Mismatch { .. }
             | Error::Policy { .. }
             | Error::Panic { .. }

@@ -119,7 +119,7 @@ impl Plan {
             }
             let averages: Vec<f64> = counts.iter().filter_map(|&c| pass_at_k::average(c, self.samples)).collect();
             result.mean(&format!("avg@{}", self.samples), &averages);
-            let majorities: Vec<f64> = sampled.iter().map(|g| f64::from(majority(world, g, self.split))).collect();
+            let majorities: Vec<f64> = sampled.iter().map(|g| f64::from(majority(world, g))).collect();
             result.mean(&format!("maj@{}", self.samples), &majorities);
         }
         let episodes = || greedy.iter().chain(sampled).flat_map(|g| &g.episodes);
@@ -132,15 +132,14 @@ impl Plan {
 }
 
 /// Whether the most frequent answer of a group is right; a group without answers is not.
-fn majority(world: &World, group: &Group, split: Split) -> bool {
-    let item = world.item(split, group.key);
+fn majority(world: &World, group: &Group) -> bool {
     let verifier = world.terms[world.correct].verifier.as_ref();
     let votes: Vec<(Option<String>, bool)> = group
         .episodes
         .iter()
         .map(|e| {
             let text = e.samples.last().map_or(String::new(), |s| world.text(&s.actions));
-            (verifier.answer(item, &text), world.is_correct(e))
+            (verifier.answer(&text), world.is_correct(e))
         })
         .collect();
     pass_at_k::majority(&votes).unwrap_or(false)

@@ -132,7 +132,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rollouts.jsonl");
         fs::write(&path, format!("committed\n{}\n{{\"step\":3,\"half", line("[5,6]"))).unwrap();
-        let terms = [Term { name: "clock".into(), weight: 1.0, verifier: Box::new(from_fn("clock", (0.0, 1.0), |_| 1.0)) }];
+        let terms = [Term { name: "clock".into(), weight: 1.0, verifier: from_fn("clock", (0.0, 1.0), |_| 1.0) }];
 
         let ledger = Ledger::collect(folder.path(), 10).unwrap();
         let mut groups = [group()];
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn other_tokens_are_another_episode() {
-        let terms = [Term { name: "clock".into(), weight: 1.0, verifier: Box::new(from_fn("clock", (0.0, 1.0), |_| 1.0)) }];
+        let terms = [Term { name: "clock".into(), weight: 1.0, verifier: from_fn("clock", (0.0, 1.0), |_| 1.0) }];
         let mut groups = [group()];
         Ledger::parse(&line("[5,7]")).recall(3, &terms, &mut groups);
         assert_eq!(groups[0].episodes[0].rewards, [Outcome::scored(1.0)]);

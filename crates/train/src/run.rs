@@ -15,7 +15,7 @@ use crate::{
     checkpoint,
     cold_start::ColdStart,
     error::Error,
-    evaluate::{Evaluation, Greedy, Plan},
+    evaluate::{Evaluation, Plan},
     ledger::Ledger,
     observe::{Event, Observer},
     optimizer::Optimizer,

@@ -305,9 +305,9 @@ impl RunDir {
 
 /// Refuses a fresh start in a directory that holds anything.
 fn require_empty(path: &Path) -> Result<(), RunDirError> {
-    match fs::read_dir(path) {
-        Ok(mut entries) if entries.next().is_some() => Err(RunDirError::NotEmpty { path: path.to_owned() }),
-        Ok(_) => Ok(()),
+    match fs::read_dir(path).map(|mut entries| entries.next().is_some()) {
+        Ok(true) => Err(RunDirError::NotEmpty { path: path.to_owned() }),
+        Ok(false) => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(RunDirError::Io { path: path.to_owned(), source }),
     }

@@ -167,6 +167,13 @@ impl Verifier for SameAnswer {
             (Compare::Exact, _) => Outcome::pass_if(self.find.text(view.completion) == Some(&*gold)),
         }
     }
+
+    fn answer(&self, completion: &str) -> Option<String> {
+        match (self.compare, &self.find) {
+            (Compare::Number, _) | (_, Find::LastNumber) => self.find.number(completion).map(|n| n.to_string()),
+            (Compare::Exact, _) => self.find.text(completion).map(str::to_owned),
+        }
+    }
 }
 
 #[cfg(test)]
