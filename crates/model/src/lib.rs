@@ -8,13 +8,17 @@
 mod assets;
 mod blueprint;
 mod config;
+mod decoder;
 mod error;
 mod fields;
+mod graph;
 mod init;
 pub mod layer;
 mod load;
 mod pack;
+mod policy;
 mod rope;
+mod slices;
 mod tokenizer;
 mod weights;
 
@@ -23,5 +27,6 @@ pub use blueprint::Blueprint;
 pub use config::{Architecture, Family, StoredDtype};
 pub use error::{ConfigError, ModelError, WeightsError};
 pub use init::random_weights;
+pub use policy::TextPolicy;
 pub use tokenizer::{EncodeError, SpecialTokens, TextTokenizer};
 pub use weights::Weights;

@@ -61,8 +61,7 @@ impl WeightFiles {
 
 fn read_index(index: &Path) -> Result<Vec<PathBuf>, WeightsError> {
     let broken = |reason: String| WeightsError::BrokenIndex { file: index.to_owned(), reason };
-    let bytes =
-        std::fs::read(index).map_err(|source| WeightsError::Unreadable { file: index.to_owned(), source })?;
+    let bytes = std::fs::read(index).map_err(|source| WeightsError::Unreadable { file: index.to_owned(), source })?;
     let value: Value = serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
     let map = value.get("weight_map").and_then(Value::as_object).ok_or_else(|| broken("no weight_map".to_owned()))?;
     let mut names: Vec<&str> = map
@@ -153,9 +152,7 @@ fn to_f32(file: &Path, name: &str, view: &TensorView, expected: &[usize]) -> Res
         }
     };
     match values.iter().position(|x| !x.is_finite()) {
-        Some(index) => {
-            Err(WeightsError::NotFinite { file: file(), tensor: tensor(), index, value: values[index] })
-        }
+        Some(index) => Err(WeightsError::NotFinite { file: file(), tensor: tensor(), index, value: values[index] }),
         None => Ok(values),
     }
 }

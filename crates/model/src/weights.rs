@@ -66,8 +66,7 @@ impl Weights {
 
     /// A copy with storage of its own.
     pub fn duplicate(&self) -> Self {
-        let storage =
-            (0..self.count()).map(|index| store(self.slice(index).to_vec(), &self.shapes[index])).collect();
+        let storage = (0..self.count()).map(|index| store(self.slice(index).to_vec(), &self.shapes[index])).collect();
         Self { storage, shapes: self.shapes.clone() }
     }
 }
