@@ -3,7 +3,7 @@
 use crate::exp::exp_lane;
 use crate::kv_cache::KvCache;
 use crate::level::{dispatch, fma};
-use crate::reduce::{max, sum};
+use crate::reduce::{LANES, max, sum};
 use crate::transpose::transpose;
 
 /// The heads of an attention layer. Query head `h` reads key and value head `h / (query_heads / kv_heads)`; scores are
@@ -59,39 +59,47 @@ struct Head<'a> {
     value_stride: usize,
 }
 
-/// `scores[r][t] = sum_d q[r][d] * keys[d][t]`, a chain over `d`, for whole blocks of keys that cover `count`.
+/// `scores[r][t] = sum_d q[r][d] * keys[d][t]`, a chain over `d`, for the `B` keys from `from`.
 #[inline(always)]
-fn scores<const FMA: bool, const R: usize>(
+fn scores<const FMA: bool, const R: usize, const B: usize>(
     q: [&[f32]; R],
     head: Head,
-    count: usize,
+    from: usize,
     scores: &mut [f32],
     stride: usize,
 ) {
-    for from in (0..count).step_by(KEY_BLOCK) {
-        let mut sums = [[0.0f32; KEY_BLOCK]; R];
-        for d in 0..q[0].len() {
-            let keys: &[f32; KEY_BLOCK] =
-                head.keys[d * head.key_stride + from..].first_chunk().expect("a padded block");
-            for r in 0..R {
-                let q = q[r][d];
-                for i in 0..KEY_BLOCK {
-                    sums[r][i] = fma::<FMA>(q, keys[i], sums[r][i]);
-                }
+    let head_dim = q[0].len();
+    let q = q.map(|q| &q[..head_dim]);
+    assert!(from + B <= head.key_stride && head_dim * head.key_stride <= head.keys.len());
+    let mut sums = [[0.0f32; B]; R];
+    for d in 0..head_dim {
+        // A copy, so that keys stay in registers over the rows. SAFETY: `from + B` is at most the stride and there are
+        // `head_dim` strides of keys, as asserted.
+        let keys = unsafe { *head.keys.as_ptr().add(d * head.key_stride + from).cast::<[f32; B]>() };
+        for r in 0..R {
+            // SAFETY: every row of `q` was cut to `head_dim`.
+            let q = unsafe { *q[r].get_unchecked(d) };
+            for i in 0..B {
+                sums[r][i] = fma::<FMA>(q, keys[i], sums[r][i]);
             }
         }
-        for r in 0..R {
-            scores[r * stride + from..][..KEY_BLOCK].copy_from_slice(&sums[r]);
-        }
+    }
+    for r in 0..R {
+        scores[r * stride + from..][..B].copy_from_slice(&sums[r]);
     }
 }
 
-/// Turns scores into unnormalised probabilities and returns their sum.
+/// Turns `count` scores into unnormalised probabilities and returns their sum. What follows them up to a whole vector
+/// is made 0, which changes no sum and leaves no rest to a scalar loop.
 #[inline(always)]
-fn softmax<const FMA: bool>(scores: &mut [f32], scale: f32) -> f32 {
+fn softmax<const FMA: bool>(scores: &mut [f32], count: usize, scale: f32) -> f32 {
+    let scores = &mut scores[..count.next_multiple_of(LANES)];
+    scores[count..].fill(f32::NEG_INFINITY);
     let max = max(scores);
-    for score in scores.iter_mut() {
-        *score = exp_lane::<FMA>((*score - max) * scale);
+    for chunk in scores.as_chunks_mut::<LANES>().0 {
+        for score in chunk {
+            *score = exp_lane::<FMA>((*score - max) * scale);
+        }
     }
     sum(scores)
 }
@@ -111,10 +119,15 @@ fn mix<const FMA: bool, const R: usize, const W: usize>(
     out: &mut [&mut [f32]; R],
 ) {
     let mut sums = [[0.0f32; W]; R];
+    let values = &head.values[d..];
+    let weights: [&[f32]; R] = std::array::from_fn(|r| &weights[r * stride..][..count + extra * r]);
+    assert!(count > 0 && (count - 1) * head.value_stride + W <= values.len());
     for t in 0..count {
-        let values: &[f32; W] = head.values[t * head.value_stride + d..].first_chunk().expect("a row of values");
+        // SAFETY: the last of the `count` rows was asserted to end within the values.
+        let values = unsafe { *values.as_ptr().add(t * head.value_stride).cast::<[f32; W]>() };
         for r in 0..R {
-            let weight = weights[r * stride + t];
+            // SAFETY: every row of weights was cut to `count` or more.
+            let weight = unsafe { *weights[r].get_unchecked(t) };
             for i in 0..W {
                 sums[r][i] = fma::<FMA>(weight, values[i], sums[r][i]);
             }
@@ -122,13 +135,15 @@ fn mix<const FMA: bool, const R: usize, const W: usize>(
     }
     for r in 0..R {
         for t in count..count + extra * r {
-            let values = &head.values[t * head.value_stride + d..][..W];
+            let values: &[f32; W] = values[t * head.value_stride..].first_chunk().expect("a row of values");
             for i in 0..W {
-                sums[r][i] = fma::<FMA>(weights[r * stride + t], values[i], sums[r][i]);
+                sums[r][i] = fma::<FMA>(weights[r][t], values[i], sums[r][i]);
             }
         }
+        let out: &mut [f32; W] = out[r][d..].first_chunk_mut().expect("a row of the output");
+        let inverse = 1.0 / totals[r];
         for i in 0..W {
-            out[r][d + i] = sums[r][i] / totals[r];
+            out[i] = sums[r][i] * inverse;
         }
     }
 }
@@ -146,10 +161,19 @@ fn rows<const FMA: bool, const R: usize>(
 ) {
     let longest = count + extra * (R - 1);
     let stride = longest.next_multiple_of(KEY_BLOCK);
-    scores::<FMA, R>(q, head, longest, scratch, stride);
+    // Few rows take wider blocks: the sums have to outnumber the cycles that one addition takes.
+    let mut from = 0;
+    while R <= 2 && from + 2 * KEY_BLOCK <= stride {
+        scores::<FMA, R, { 2 * KEY_BLOCK }>(q, head, from, scratch, stride);
+        from += 2 * KEY_BLOCK;
+    }
+    while from < stride {
+        scores::<FMA, R, KEY_BLOCK>(q, head, from, scratch, stride);
+        from += KEY_BLOCK;
+    }
     let mut totals = [0.0; R];
     for r in 0..R {
-        totals[r] = softmax::<FMA>(&mut scratch[r * stride..][..count + extra * r], scale);
+        totals[r] = softmax::<FMA>(&mut scratch[r * stride..], count + extra * r, scale);
     }
     let head_dim = q[0].len();
     let mut d = 0;
@@ -310,5 +334,162 @@ pub fn attention(q: &[f32], k: &[f32], v: &[f32], sequence_starts: &[usize], sha
         let queries = pair[0] * q_width..pair[1] * q_width;
         let keys = pair[0] * kv_width..pair[1] * kv_width;
         sequence(&q[queries.clone()], &k[keys.clone()], &v[keys], shape, &mut scratch, &mut out[queries]);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::testing::{assert_close, assert_levels_agree, bits, numbers};
+    use proptest::prelude::*;
+
+    pub(crate) fn shape(kv_heads: usize, group: usize, head_dim: usize) -> AttentionShape {
+        AttentionShape { query_heads: kv_heads * group, kv_heads, head_dim }
+    }
+
+    struct Packed {
+        shape: AttentionShape,
+        starts: Vec<usize>,
+        q: Vec<f32>,
+        k: Vec<f32>,
+        v: Vec<f32>,
+        out: Vec<f32>,
+    }
+
+    impl Packed {
+        fn new(shape: AttentionShape, lengths: &[usize]) -> Self {
+            let mut starts = vec![0];
+            starts.extend(lengths.iter().scan(0, |sum, length| {
+                *sum += length;
+                Some(*sum)
+            }));
+            let tokens = starts[lengths.len()];
+            let width = shape.kv_heads * shape.head_dim;
+            let q: Vec<f32> = numbers(1, tokens * shape.query_heads * shape.head_dim).iter().map(|x| x * 3.0).collect();
+            let (k, v) = (numbers(2, tokens * width), numbers(3, tokens * width));
+            let mut out = vec![f32::NAN; q.len()];
+            attention(&q, &k, &v, &starts, shape, &mut out);
+            Packed { shape, starts, q, k, v, out }
+        }
+
+        fn q_width(&self) -> usize {
+            self.shape.query_heads * self.shape.head_dim
+        }
+
+        fn kv_width(&self) -> usize {
+            self.shape.kv_heads * self.shape.head_dim
+        }
+
+        /// Every row of every sequence once more, one at a time against a cache.
+        fn check_against_cache(&self, room: usize) {
+            let mut scratch = Vec::new();
+            for pair in self.starts.windows(2) {
+                let mut cache = KvCache::new(self.shape, pair[1] - pair[0] + room);
+                for token in pair[0]..pair[1] {
+                    let span = token * self.kv_width()..(token + 1) * self.kv_width();
+                    cache.push(&self.k[span.clone()], &self.v[span]);
+                    let span = token * self.q_width()..(token + 1) * self.q_width();
+                    let mut out = vec![f32::NAN; self.q_width()];
+                    attend(&self.q[span.clone()], &cache, self.shape, &mut scratch, &mut out);
+                    assert_eq!(bits(&out), bits(&self.out[span]), "token {token} of {:?}", self.starts);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn reference(q: &[f64], k: &[f64], v: &[f64], starts: &[usize], shape: AttentionShape) -> Vec<f64> {
+        let AttentionShape { query_heads, kv_heads, head_dim } = shape;
+        let mut out = vec![0.0; q.len()];
+        for pair in starts.windows(2) {
+            for token in pair[0]..pair[1] {
+                for head in 0..query_heads {
+                    let at = (token * query_heads + head) * head_dim;
+                    let kv = |t: usize| (t * kv_heads + head * kv_heads / query_heads) * head_dim;
+                    let score = |t: usize| {
+                        let product: f64 = (0..head_dim).map(|d| q[at + d] * k[kv(t) + d]).sum();
+                        (product / (head_dim as f64).sqrt()).exp()
+                    };
+                    let scores: Vec<f64> = (pair[0]..=token).map(score).collect();
+                    let total: f64 = scores.iter().sum();
+                    for (t, score) in (pair[0]..).zip(&scores) {
+                        for d in 0..head_dim {
+                            out[at + d] += score / total * v[kv(t) + d];
+                        }
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn packed_rows_are_those_of_the_cache() {
+        for (kv_heads, group, head_dim) in [(2, 2, 64), (1, 1, 16), (2, 7, 8), (1, 3, 33), (3, 4, 5), (1, 6, 128)] {
+            let packed = Packed::new(shape(kv_heads, group, head_dim), &[1, 5, 70, 1, 33, 4, 0, 32]);
+            for room in [0, 1, 100] {
+                packed.check_against_cache(room);
+            }
+        }
+        Packed::new(shape(1, 2, 16), &[1000]).check_against_cache(24);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn packed_rows_are_those_of_the_cache_for_any_lengths(
+            lengths in prop::collection::vec(0usize..50, 1..6),
+            kv_heads in 1usize..3,
+            group in 1usize..6,
+            head_dim in 1usize..70,
+        ) {
+            Packed::new(shape(kv_heads, group, head_dim), &lengths).check_against_cache(3);
+        }
+    }
+
+    #[test]
+    fn a_sequence_does_not_see_what_else_is_packed() {
+        let all = Packed::new(shape(2, 2, 24), &[40, 1, 19, 77]);
+        for pair in all.starts.windows(2) {
+            let queries = pair[0] * all.q_width()..pair[1] * all.q_width();
+            let keys = pair[0] * all.kv_width()..pair[1] * all.kv_width();
+            let mut out = vec![f32::NAN; queries.len()];
+            let starts = [0, pair[1] - pair[0]];
+            attention(&all.q[queries.clone()], &all.k[keys.clone()], &all.v[keys], &starts, all.shape, &mut out);
+            assert_eq!(bits(&out), bits(&all.out[queries]));
+        }
+    }
+
+    #[test]
+    fn agrees_with_the_formula() {
+        for (kv_heads, group, head_dim) in [(2, 2, 64), (1, 5, 9)] {
+            let packed = Packed::new(shape(kv_heads, group, head_dim), &[1, 30, 101]);
+            let wide = crate::testing::wide;
+            let expected =
+                reference(&wide(&packed.q), &wide(&packed.k), &wide(&packed.v), &packed.starts, packed.shape);
+            assert_close(&packed.out, &expected, 2e-6);
+        }
+    }
+
+    #[test]
+    fn what_comes_later_does_not_reach_back_even_when_it_is_nan() {
+        let clean = Packed::new(shape(1, 2, 16), &[50]);
+        let (mut k, mut v) = (clean.k.clone(), clean.v.clone());
+        k[30 * 16..31 * 16].fill(f32::NAN);
+        v[30 * 16..31 * 16].fill(f32::INFINITY);
+        let mut out = clean.out.clone();
+        attention(&clean.q, &k, &v, &clean.starts, clean.shape, &mut out);
+        assert_eq!(bits(&out[..30 * 32]), bits(&clean.out[..30 * 32]));
+        assert!(out[30 * 32..].iter().all(|x| x.is_nan()));
+    }
+
+    #[test]
+    fn levels_agree() {
+        assert_levels_agree(|| Packed::new(shape(2, 3, 20), &[37, 5]).out);
+    }
+
+    #[test]
+    #[should_panic(expected = "sequence starts begin at 0 and rise")]
+    fn starts_that_fall_are_refused() {
+        attention(&[0.0; 2], &[0.0; 2], &[0.0; 2], &[0, 3, 2], shape(1, 1, 1), &mut [0.0; 2]);
     }
 }

@@ -95,3 +95,52 @@ pub fn attention_backward(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attention::tests::{reference, shape};
+    use crate::testing::{assert_close, bits, differences, dot, numbers, wide};
+
+    #[test]
+    fn agrees_with_differences() {
+        for (kv_heads, group, head_dim, starts) in
+            [(1, 1, 4, vec![0, 1]), (2, 2, 6, vec![0, 1, 9, 14]), (1, 3, 5, vec![0, 7, 7, 8]), (1, 1, 3, vec![0, 70])]
+        {
+            let shape = shape(kv_heads, group, head_dim);
+            let tokens = starts[starts.len() - 1];
+            let (q_size, k_size) = (tokens * shape.query_heads * head_dim, tokens * kv_heads * head_dim);
+            let q: Vec<f32> = numbers(1, q_size).iter().map(|x| x * 3.0).collect();
+            let (k, v, d_out) = (numbers(2, k_size), numbers(3, k_size), numbers(4, q_size));
+            let (mut d_q, mut d_k, mut d_v) = (vec![f32::NAN; q_size], vec![f32::NAN; k_size], vec![f32::NAN; k_size]);
+            attention_backward(&q, &k, &v, &starts, shape, &d_out, &mut d_q, &mut d_k, &mut d_v);
+            let (wide_q, wide_k, wide_v) = (wide(&q), wide(&k), wide(&v));
+            let loss = |q: &[f64], k: &[f64], v: &[f64]| dot(&reference(q, k, v, &starts, shape), &d_out);
+            assert_close(&d_q, &differences(&q, |q| loss(q, &wide_k, &wide_v)), 5e-6);
+            assert_close(&d_k, &differences(&k, |k| loss(&wide_q, k, &wide_v)), 5e-6);
+            assert_close(&d_v, &differences(&v, |v| loss(&wide_q, &wide_k, v)), 5e-6);
+        }
+    }
+
+    #[test]
+    fn a_sequence_does_not_see_what_else_is_packed() {
+        let shape = shape(2, 2, 16);
+        let starts = [0, 90, 91, 130];
+        let (q, k, v, d_out) = (numbers(1, 130 * 64), numbers(2, 130 * 32), numbers(3, 130 * 32), numbers(4, 130 * 64));
+        let run = |from: usize, to: usize, starts: &[usize]| {
+            let mut gradients = [vec![0.0; (to - from) * 64], vec![0.0; (to - from) * 32], vec![0.0; (to - from) * 32]];
+            let [d_q, d_k, d_v] = &mut gradients;
+            let (wide, narrow) = (from * 64..to * 64, from * 32..to * 32);
+            let (q, k, v) = (&q[wide.clone()], &k[narrow.clone()], &v[narrow]);
+            attention_backward(q, k, v, starts, shape, &d_out[wide], d_q, d_k, d_v);
+            gradients
+        };
+        let all = run(0, 130, &starts);
+        for pair in starts.windows(2) {
+            let alone = run(pair[0], pair[1], &[0, pair[1] - pair[0]]);
+            for (which, width) in [64, 32, 32].into_iter().enumerate() {
+                assert_eq!(bits(&alone[which]), bits(&all[which][pair[0] * width..pair[1] * width]));
+            }
+        }
+    }
+}

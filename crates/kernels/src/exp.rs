@@ -61,3 +61,86 @@ dispatch! {
     /// `x = 1 / (1 + e^-x)` in place.
     pub fn sigmoid(x: &mut [f32]) = sigmoid_body
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::level::Level;
+    use crate::level::tests::at_level;
+    use crate::testing::assert_levels_agree;
+
+    fn one(x: f32) -> f32 {
+        let mut x = [x];
+        exp(&mut x);
+        x[0]
+    }
+
+    /// The distance between neighbouring floats at `x`, down to that of the subnormals.
+    fn ulp(x: f64) -> f64 {
+        2f64.powi((x.log2().floor() as i32).max(-126) - 23)
+    }
+
+    fn sweep() -> Vec<f32> {
+        let mut x: Vec<f32> = (-1_100_000..890_000).map(|i| i as f32 * 1e-4).collect();
+        x.extend((0..100_000).map(|i| f32::from_bits(i * 10_000)).filter(|x| *x < 88.0));
+        x
+    }
+
+    #[test]
+    fn exp_is_within_two_ulp_everywhere() {
+        let check = || {
+            let x = sweep();
+            let mut y = x.clone();
+            exp(&mut y);
+            for (x, y) in x.iter().zip(&y) {
+                let exact = f64::from(*x).exp();
+                if exact < f64::from(f32::MAX) {
+                    let error = (f64::from(*y) - exact).abs() / ulp(exact);
+                    assert!(error <= 2.0, "exp({x}) = {y}, {error} ulp from {exact}");
+                }
+            }
+        };
+        check();
+        at_level(Level::Scalar, check);
+    }
+
+    #[test]
+    fn exp_at_the_ends() {
+        assert_eq!(one(f32::NEG_INFINITY), 0.0);
+        assert_eq!(one(-104.0), 0.0);
+        assert_eq!(one(f32::MIN), 0.0);
+        assert_eq!(one(-103.0), (-103f64).exp() as f32);
+        assert!(one(-103.0) > 0.0);
+        assert_eq!(one(0.0), 1.0);
+        assert_eq!(one(-0.0), 1.0);
+        assert!(one(88.7).is_finite());
+        assert_eq!(one(88.8), f32::INFINITY);
+        assert_eq!(one(f32::INFINITY), f32::INFINITY);
+        assert!(one(f32::NAN).is_nan());
+        assert!(one(-f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn sigmoid_is_close_and_total() {
+        let x: Vec<f32> = (-3000..3000).map(|i| i as f32 * 0.05).collect();
+        let mut y = x.clone();
+        sigmoid(&mut y);
+        for (x, y) in x.iter().zip(&y) {
+            let exact = 1.0 / (1.0 + (-f64::from(*x)).exp());
+            assert!((f64::from(*y) - exact).abs() <= 4.0 * ulp(exact) + 1.2e-38, "sigmoid({x}) = {y} for {exact}");
+        }
+        let mut ends = [f32::NEG_INFINITY, f32::INFINITY, f32::NAN];
+        sigmoid(&mut ends);
+        assert_eq!(ends[..2], [0.0, 1.0]);
+        assert!(ends[2].is_nan());
+    }
+
+    #[test]
+    fn levels_agree() {
+        assert_levels_agree(|| {
+            let mut x = sweep();
+            exp(&mut x);
+            x
+        });
+    }
+}

@@ -254,3 +254,161 @@ pub fn head_backward(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_close, assert_levels_agree, bits, differences, dot as weighted, numbers, wide};
+
+    struct Case {
+        shape: HeadShape,
+        inverse_temperature: f32,
+        hidden: Vec<f32>,
+        weight: Vec<f32>,
+        ids: Vec<u32>,
+        columns: [Vec<f32>; 3],
+    }
+
+    impl Case {
+        fn new(rows: usize, width: usize, vocabulary: usize, inverse_temperature: f32) -> Self {
+            let shape = HeadShape { rows, width, vocabulary };
+            let hidden: Vec<f32> = numbers(1, rows * width).iter().map(|x| x * 3.0).collect();
+            let ids = (0..rows).map(|r| (r * 7919 % vocabulary) as u32).collect();
+            let columns = [vec![f32::NAN; rows], vec![f32::NAN; rows], vec![f32::NAN; rows]];
+            let mut case =
+                Case { shape, inverse_temperature, hidden, weight: numbers(2, vocabulary * width), ids, columns };
+            case.columns = case.rows(0, rows);
+            case
+        }
+
+        fn rows(&self, from: usize, to: usize) -> [Vec<f32>; 3] {
+            let count = to - from;
+            let mut columns = [vec![f32::NAN; count], vec![f32::NAN; count], vec![f32::NAN; count]];
+            let [logp, entropy, log_sum_exp] = &mut columns;
+            head_rows(
+                &self.hidden[from * self.shape.width..to * self.shape.width],
+                &self.weight,
+                &self.ids[from..to],
+                self.inverse_temperature,
+                HeadShape { rows: count, ..self.shape },
+                logp,
+                entropy,
+                log_sum_exp,
+            );
+            columns
+        }
+
+        /// logp, entropy and log-sum-exp of every row.
+        fn reference(&self, hidden: &[f64], weight: &[f64]) -> [Vec<f64>; 3] {
+            let width = self.shape.width;
+            let mut columns = [Vec::new(), Vec::new(), Vec::new()];
+            for (hidden, id) in hidden.chunks(width).zip(&self.ids) {
+                let logit = |row: &[f64]| row.iter().zip(hidden).map(|(w, h)| w * h).sum::<f64>();
+                let z: Vec<f64> =
+                    weight.chunks(width).map(|row| logit(row) * f64::from(self.inverse_temperature)).collect();
+                let log_sum_exp = z.iter().map(|z| z.exp()).sum::<f64>().ln();
+                columns[0].push(z[*id as usize] - log_sum_exp);
+                columns[1].push(log_sum_exp - z.iter().map(|z| (z - log_sum_exp).exp() * z).sum::<f64>());
+                columns[2].push(log_sum_exp);
+            }
+            columns
+        }
+    }
+
+    #[test]
+    fn agrees_with_the_formula() {
+        for (rows, width, vocabulary, inverse_temperature) in
+            [(1, 3, 1, 1.0), (5, 16, 40, 1.0), (300, 8, 70, 0.7), (9, 20, 1024, 1.4), (4, 33, 2500, 1.0)]
+        {
+            let case = Case::new(rows, width, vocabulary, inverse_temperature);
+            let expected = case.reference(&wide(&case.hidden), &wide(&case.weight));
+            for (actual, expected) in case.columns.iter().zip(&expected) {
+                assert_close(actual, expected, 3e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn the_sampler_row_is_the_trainer_row() {
+        for (rows, vocabulary) in [(1, 512), (3, 40), (300, 70), (7, 1024), (5, 2500)] {
+            let case = Case::new(rows, 24, vocabulary, 1.3);
+            for batch in [1, 2, rows] {
+                for from in (0..rows).step_by(batch) {
+                    let to = rows.min(from + batch);
+                    let shape = HeadShape { rows: to - from, ..case.shape };
+                    let mut logits = vec![f32::NAN; (to - from) * vocabulary];
+                    head_logits(&case.hidden[from * 24..to * 24], &case.weight, shape, &mut logits);
+                    for (row, logits) in (from..to).zip(logits.chunks(vocabulary)) {
+                        let (logp, entropy) = logits_row(logits, case.ids[row], 1.3);
+                        let statistics = logits_statistics(logits, 1.3);
+                        assert_eq!(logp.to_bits(), case.columns[0][row].to_bits());
+                        assert_eq!(entropy.to_bits(), case.columns[1][row].to_bits());
+                        assert_eq!(statistics.entropy.to_bits(), case.columns[1][row].to_bits());
+                        assert_eq!(statistics.log_sum_exp.to_bits(), case.columns[2][row].to_bits());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_does_not_see_its_neighbours() {
+        let case = Case::new(520, 16, 1300, 0.9);
+        for (from, to) in [(0, 1), (255, 257), (3, 10), (100, 420), (519, 520)] {
+            for (part, all) in case.rows(from, to).iter().zip(&case.columns) {
+                assert_eq!(bits(part), bits(&all[from..to]));
+            }
+        }
+    }
+
+    #[test]
+    fn backward_agrees_with_differences() {
+        for (rows, width, vocabulary, inverse_temperature) in
+            [(1, 3, 2, 1.0), (4, 6, 11, 0.8), (3, 2, 1030, 1.5), (260, 1, 3, 1.0)]
+        {
+            let case = Case::new(rows, width, vocabulary, inverse_temperature);
+            let (g_logp, g_entropy) = (numbers(5, rows), numbers(6, rows));
+            let mut d_hidden = vec![f32::NAN; case.hidden.len()];
+            let mut d_weight = vec![f32::NAN; case.weight.len()];
+            head_backward(
+                &case.hidden,
+                &case.weight,
+                &case.ids,
+                inverse_temperature,
+                case.shape,
+                &case.columns[2],
+                &case.columns[1],
+                &g_logp,
+                &g_entropy,
+                &mut d_hidden,
+                &mut d_weight,
+            );
+            let loss = |hidden: &[f64], weight: &[f64]| {
+                let [logp, entropy, _] = case.reference(hidden, weight);
+                weighted(&logp, &g_logp) + weighted(&entropy, &g_entropy)
+            };
+            let (hidden, weight) = (wide(&case.hidden), wide(&case.weight));
+            assert_close(&d_hidden, &differences(&case.hidden, |hidden| loss(hidden, &weight)), 1e-5);
+            assert_close(&d_weight, &differences(&case.weight, |weight| loss(&hidden, weight)), 1e-5);
+        }
+    }
+
+    #[test]
+    fn extreme_logits() {
+        let (logp, entropy) = logits_row(&[f32::NEG_INFINITY, 0.0, 0.0, f32::NEG_INFINITY], 1, 1.0);
+        assert!((logp + 2f32.ln()).abs() < 1e-6 && (entropy - 2f32.ln()).abs() < 1e-6, "{logp} {entropy}");
+        let (logp, entropy) = logits_row(&[1e4, 0.0, -1e4], 0, 1.0);
+        assert_eq!((logp, entropy), (0.0, 0.0));
+        assert_eq!(logits_row(&[1e4, 0.0, -1e4], 2, 1.0).0, -2e4);
+        let mut late = vec![f32::NEG_INFINITY; 3000];
+        late[2999] = 5.0;
+        assert_eq!(logits_row(&late, 2999, 1.0), (0.0, 0.0));
+        assert!(logits_row(&[f32::NAN, 0.0], 1, 1.0).0.is_nan());
+        assert!(logits_statistics(&[0.0, f32::INFINITY], 1.0).entropy.is_nan());
+    }
+
+    #[test]
+    fn levels_agree() {
+        assert_levels_agree(|| Case::new(9, 16, 1100, 0.9).columns.concat());
+    }
+}

@@ -116,3 +116,57 @@ impl KvCache {
         &self.values[head * self.capacity * head_dim..][..self.len * head_dim]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attention::attend;
+    use crate::testing::{bits, numbers};
+
+    const SHAPE: AttentionShape = AttentionShape { query_heads: 4, kv_heads: 2, head_dim: 10 };
+
+    fn row(cache: &KvCache) -> Vec<u32> {
+        let mut out = vec![f32::NAN; 40];
+        attend(&numbers(9, 40), cache, SHAPE, &mut Vec::new(), &mut out);
+        bits(&out)
+    }
+
+    #[test]
+    fn copies_continue_like_the_original() {
+        let (keys, values) = (numbers(1, 70 * 20), numbers(2, 70 * 20));
+        let mut cache = KvCache::new(SHAPE, 70);
+        cache.extend(&keys[..33 * 20], &values[..33 * 20]);
+        let mut copies = [cache.clone(), cache.extended(70), cache.extended(500), KvCache::new(SHAPE, 71)];
+        for (key, value) in keys.chunks(20).zip(values.chunks(20)).take(33) {
+            copies[3].push(key, value);
+        }
+        for position in 33..70 {
+            let before = row(&cache);
+            let span = position * 20..(position + 1) * 20;
+            cache.push(&keys[span.clone()], &values[span.clone()]);
+            assert_ne!(row(&cache), before);
+            for copy in &mut copies {
+                copy.push(&keys[span.clone()], &values[span.clone()]);
+                assert_eq!(row(copy), row(&cache));
+            }
+        }
+        assert_eq!((cache.len(), copies[2].len(), copies[2].capacity()), (70, 70, 500));
+    }
+
+    #[test]
+    #[should_panic(expected = "1 more than 2 of 2 positions")]
+    fn a_full_cache_says_so() {
+        let mut cache = KvCache::new(SHAPE, 2);
+        cache.extend(&[0.0; 40], &[0.0; 40]);
+        cache.push(&[0.0; 20], &[0.0; 20]);
+    }
+
+    #[test]
+    fn an_empty_cache_can_be_copied() {
+        let cache = KvCache::new(SHAPE, 0);
+        assert!(cache.is_empty());
+        let mut copy = cache.extended(1);
+        copy.push(&[1.0; 20], &[3.0; 20]);
+        assert_eq!(row(&copy), bits(&[3.0; 40]));
+    }
+}

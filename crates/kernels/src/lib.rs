@@ -20,6 +20,8 @@ mod reduce;
 mod rms_norm;
 mod rope;
 mod swiglu;
+#[cfg(test)]
+mod testing;
 mod transpose;
 
 pub use adamw::{AdamW, adamw};

@@ -30,6 +30,8 @@ impl LinearShape {
 
 /// Rows that are multiplied at a time through the feature-major scratch.
 const ROW_BLOCK: usize = 256;
+/// Outputs whose weights are transposed at a time.
+const OUTPUT_BLOCK: usize = 1024;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
@@ -47,8 +49,13 @@ pub fn linear(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: LinearShap
     if rows == 0 || outputs == 0 {
         return;
     }
-    // Which way is taken is a matter of speed alone: the bits are those of the law.
+    // Which way is taken is a matter of speed alone: the bits are those of the law. Either the activations are
+    // transposed or the weight is, whichever is less.
     SCRATCH.with_borrow_mut(|scratch| {
+        if rows > 1 && rows * (inputs + outputs) > inputs * outputs {
+            weight_transposed(x, weight, shape, scratch, out);
+            return;
+        }
         for from in (0..rows).step_by(ROW_BLOCK) {
             let count = ROW_BLOCK.min(rows - from);
             let x = &x[from * inputs..][..count * inputs];
@@ -56,6 +63,19 @@ pub fn linear(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: LinearShap
         }
     });
     add_bias(bias, outputs, out);
+}
+
+/// The weight transposed in blocks of outputs, which bound the scratch for a vocabulary.
+fn weight_transposed(x: &[f32], weight: &[f32], shape: LinearShape, scratch: &mut Vec<f32>, out: &mut [f32]) {
+    let LinearShape { rows, inputs, outputs } = shape;
+    let count = outputs.div_ceil(outputs.div_ceil(OUTPUT_BLOCK));
+    scratch.resize(scratch.len().max(inputs * count), 0.0);
+    for from in (0..outputs).step_by(count) {
+        let count = count.min(outputs - from);
+        transpose(&weight[from * inputs..], count, inputs, inputs, scratch, count);
+        let weight = View::rows(&scratch[..inputs * count], inputs, count, count);
+        multiply_in_chains(&mut out[from..], outputs, View::rows(x, rows, inputs, inputs), weight);
+    }
 }
 
 /// Input and output transposed, so that `gemm` reads the weight along its rows without packing it.
@@ -183,5 +203,144 @@ pub fn linear_grad_bias(d_out: &[f32], shape: LinearShape, d_bias: &mut [f32]) {
     d_bias.fill(0.0);
     if outputs > 0 {
         sum_rows(d_out, d_bias);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_close, bits, chain_step, numbers};
+    use proptest::prelude::*;
+
+    fn law(x: &[f32], weight: &[f32], bias: Option<f32>) -> f32 {
+        let mut total = None;
+        for (x, weight) in x.chunks(512).zip(weight.chunks(512)) {
+            let sum = x.iter().zip(weight).fold(0.0, |acc, (x, w)| chain_step(*x, *w, acc));
+            total = Some(total.map_or(sum, |total: f32| total + sum));
+        }
+        total.unwrap_or(0.0) + bias.unwrap_or(0.0)
+    }
+
+    /// Compares up to about `sample` elements of both forms with the law.
+    fn check_law(rows: usize, inputs: usize, outputs: usize, with_bias: bool, sample: usize) {
+        let shape = LinearShape { rows, inputs, outputs };
+        let x = numbers(1, rows * inputs);
+        let weight = numbers(2, outputs * inputs);
+        let bias = with_bias.then(|| numbers(3, outputs));
+        let mut out = vec![f32::NAN; rows * outputs];
+        linear(&x, &weight, bias.as_deref(), shape, &mut out);
+        let mut transposed = vec![f32::NAN; weight.len()];
+        transpose_weight(&weight, inputs, outputs, &mut transposed);
+        let mut again = vec![f32::NAN; rows * outputs];
+        linear_transposed(&x, &transposed, bias.as_deref(), shape, &mut again);
+        assert_eq!(bits(&out), bits(&again), "{shape:?}");
+        // A step that is odd walks over all rows and columns.
+        for at in (0..out.len()).step_by((out.len() / sample) | 1) {
+            let (row, output) = (at / outputs, at % outputs);
+            let x = &x[row * inputs..][..inputs];
+            let expected = law(x, &weight[output * inputs..][..inputs], bias.as_ref().map(|bias| bias[output]));
+            assert_eq!(out[at].to_bits(), expected.to_bits(), "{shape:?} at {row}, {output}: {} {expected}", out[at]);
+        }
+    }
+
+    #[test]
+    fn every_element_is_the_chain() {
+        for inputs in [1, 2, 3, 64, 511, 512, 513, 514, 515, 768, 1024, 2048] {
+            for rows in [1, 2, 3, 7, 16, 17, 64, 65, 300] {
+                for outputs in [1, 2, 3, 16, 20, 33, 64, 65, 256] {
+                    check_law(rows, inputs, outputs, rows % 2 == 1, 200);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_element_is_the_chain_for_few_outputs() {
+        for outputs in 1..=20 {
+            for rows in [1, 2, 5, 8, 13, 31] {
+                for inputs in [1, 3, 100, 512, 513, 768] {
+                    check_law(rows, inputs, outputs, outputs % 2 == 1, 10_000);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_element_is_the_chain_for_large_products() {
+        for (rows, inputs, outputs) in [(1025, 512, 1500), (4096, 256, 64), (255, 768, 2049), (2, 896, 4864)] {
+            check_law(rows, inputs, outputs, true, 3000);
+        }
+    }
+
+    #[test]
+    fn a_row_of_nan_stays_alone() {
+        for rows in [2, 9, 400] {
+            let shape = LinearShape { rows, inputs: 40, outputs: 24 };
+            let mut x = numbers(1, rows * 40);
+            let weight = numbers(2, 24 * 40);
+            let mut clean = vec![0.0; rows * 24];
+            linear(&x, &weight, None, shape, &mut clean);
+            x[40..80].fill(f32::NAN);
+            let mut out = clean.clone();
+            linear(&x, &weight, None, shape, &mut out);
+            assert!(out[24..48].iter().all(|x| x.is_nan()));
+            assert_eq!(bits(&out[..24]), bits(&clean[..24]));
+            assert_eq!(bits(&out[48..]), bits(&clean[48..]));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn every_element_is_the_chain_for_any_shape(rows in 1usize..90, inputs in 0usize..1100, outputs in 1usize..90) {
+            check_law(rows, inputs, outputs, rows % 3 == 0, 50);
+        }
+    }
+
+    #[test]
+    fn gradients_are_those_of_the_product() {
+        for (rows, inputs, outputs) in [(1, 5, 3), (2, 1, 1), (9, 33, 17), (70, 600, 40), (300, 20, 70)] {
+            let shape = LinearShape { rows, inputs, outputs };
+            let (x, weight) = (numbers(1, rows * inputs), numbers(2, outputs * inputs));
+            let d_out = numbers(3, rows * outputs);
+            let (mut d_x, mut d_weight) = (vec![f64::NAN; x.len()], vec![f64::NAN; weight.len()]);
+            let mut d_bias = vec![0.0; outputs];
+            d_x.fill(0.0);
+            d_weight.fill(0.0);
+            for r in 0..rows {
+                for j in 0..outputs {
+                    let d = f64::from(d_out[r * outputs + j]);
+                    d_bias[j] += d;
+                    for i in 0..inputs {
+                        d_x[r * inputs + i] += d * f64::from(weight[j * inputs + i]);
+                        d_weight[j * inputs + i] += d * f64::from(x[r * inputs + i]);
+                    }
+                }
+            }
+            let mut out = vec![f32::NAN; x.len()];
+            linear_grad_input(&d_out, &weight, shape, &mut out);
+            assert_close(&out, &d_x, 1e-5);
+            let mut out = vec![f32::NAN; weight.len()];
+            linear_grad_weight(&d_out, &x, shape, &mut out);
+            assert_close(&out, &d_weight, 1e-5);
+            let mut out = vec![f32::NAN; outputs];
+            linear_grad_bias(&d_out, shape, &mut out);
+            assert_close(&out, &d_bias, 1e-5);
+        }
+    }
+
+    #[test]
+    fn nothing_to_do_is_fine() {
+        let shape = LinearShape { rows: 0, inputs: 4, outputs: 2 };
+        linear(&[], &[0.0; 8], None, shape, &mut []);
+        let mut d_weight = [1.0; 8];
+        linear_grad_weight(&[], &[], shape, &mut d_weight);
+        assert_eq!(d_weight, [0.0; 8]);
+    }
+
+    #[test]
+    #[should_panic(expected = "weight [2, 4]")]
+    fn a_wrong_length_names_the_shapes() {
+        linear(&[0.0; 4], &[0.0; 7], None, LinearShape { rows: 1, inputs: 4, outputs: 2 }, &mut [0.0; 2]);
     }
 }

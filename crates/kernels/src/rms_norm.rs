@@ -71,3 +71,61 @@ pub fn rms_norm_backward(x: &[f32], weight: &[f32], eps: f32, d_out: &[f32], d_x
     assert_eq!(d_weight.len(), weight.len(), "rms_norm_backward: d_weight for a weight of {}", weight.len());
     backward(x, weight, eps, d_out, d_x, d_weight);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_close, assert_levels_agree, bits, differences, dot, numbers, wide};
+
+    fn reference(x: &[f64], weight: &[f64], eps: f64) -> Vec<f64> {
+        let width = weight.len();
+        x.chunks(width)
+            .flat_map(|row| {
+                let scale = (row.iter().map(|x| x * x).sum::<f64>() / width as f64 + eps).sqrt();
+                row.iter().zip(weight).map(move |(x, w)| x / scale * w).collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn forward_and_backward_agree_with_the_formula() {
+        for (rows, width) in [(1, 1), (1, 16), (3, 7), (2, 33), (5, 64)] {
+            let (x, weight, d_out) = (numbers(1, rows * width), numbers(2, width), numbers(3, rows * width));
+            let eps = 1e-3;
+            let mut out = vec![f32::NAN; x.len()];
+            rms_norm(&x, &weight, eps, &mut out);
+            assert_close(&out, &reference(&wide(&x), &wide(&weight), f64::from(eps)), 1e-6);
+            let (mut d_x, mut d_weight) = (vec![f32::NAN; x.len()], vec![f32::NAN; width]);
+            rms_norm_backward(&x, &weight, eps, &d_out, &mut d_x, &mut d_weight);
+            let loss_x = |x: &[f64]| dot(&reference(x, &wide(&weight), f64::from(eps)), &d_out);
+            assert_close(&d_x, &differences(&x, loss_x), 5e-6);
+            let loss_weight = |weight: &[f64]| dot(&reference(&wide(&x), weight, f64::from(eps)), &d_out);
+            assert_close(&d_weight, &differences(&weight, loss_weight), 5e-6);
+        }
+    }
+
+    #[test]
+    fn a_row_does_not_see_its_neighbours() {
+        let (x, weight) = (numbers(1, 40 * 48), numbers(2, 48));
+        let mut all = vec![0.0; x.len()];
+        rms_norm(&x, &weight, 1e-6, &mut all);
+        for (row, expected) in x.chunks(48).zip(all.chunks(48)) {
+            let mut alone = [0.0; 48];
+            rms_norm(row, &weight, 1e-6, &mut alone);
+            assert_eq!(bits(&alone), bits(expected));
+        }
+    }
+
+    #[test]
+    fn levels_agree() {
+        let (x, weight, d_out) = (numbers(1, 8 * 50), numbers(2, 50), numbers(3, 8 * 50));
+        assert_levels_agree(|| {
+            let mut out = vec![0.0; 2 * x.len() + 50];
+            let (forward, rest) = out.split_at_mut(x.len());
+            let (d_x, d_weight) = rest.split_at_mut(x.len());
+            rms_norm(&x, &weight, 1e-6, forward);
+            rms_norm_backward(&x, &weight, 1e-6, &d_out, d_x, d_weight);
+            out
+        });
+    }
+}

@@ -1,0 +1,171 @@
+//! Prints how fast the kernels run on one thread of this machine: GFLOP/s of the products, microseconds of the rest. An argument
+//! (`linear`, `rows`, `attention`, `head`) prints that section alone.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use cohort_kernels::*;
+
+/// The best of a few rounds, in seconds a call; each round lasts about 20 ms.
+fn seconds(mut f: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    f();
+    let calls = (0.02 / start.elapsed().as_secs_f64().max(1e-9)).ceil().min(1e6) as usize;
+    (0..5)
+        .map(|_| {
+            let start = Instant::now();
+            for _ in 0..calls {
+                f();
+            }
+            start.elapsed().as_secs_f64() / calls as f64
+        })
+        .fold(f64::INFINITY, f64::min)
+}
+
+/// Numbers in `[-0.5, 0.5)`, the same in every run.
+fn numbers(count: usize) -> Vec<f32> {
+    let mut state = 1u32;
+    let step = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+    };
+    (0..count).map(step).collect()
+}
+
+fn linear_rows() {
+    println!("linear, GFLOP/s: rows x (inputs -> outputs): forward, forward transposed, grad input, grad weight");
+    for (inputs, outputs) in [(256, 768), (256, 512), (768, 256), (512, 2048)] {
+        let weight = numbers(inputs * outputs);
+        let mut transposed = vec![0.0; weight.len()];
+        transpose_weight(&weight, inputs, outputs, &mut transposed);
+        for rows in [1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 4096] {
+            let shape = LinearShape { rows, inputs, outputs };
+            let (x, d_out) = (numbers(rows * inputs), numbers(rows * outputs));
+            let (mut out, mut d_x, mut d_weight) = (d_out.clone(), x.clone(), weight.clone());
+            let rate = |seconds: f64| 2e-9 * (rows * inputs * outputs) as f64 / seconds;
+            let forward = rate(seconds(|| linear(&x, black_box(&weight), None, shape, &mut out)));
+            let fast = rate(seconds(|| linear_transposed(&x, black_box(&transposed), None, shape, &mut out)));
+            let grad_input = rate(seconds(|| linear_grad_input(black_box(&d_out), &weight, shape, &mut d_x)));
+            let grad_weight = rate(seconds(|| linear_grad_weight(black_box(&d_out), &x, shape, &mut d_weight)));
+            println!("{rows:5} x ({inputs} -> {outputs}) {forward:7.1} {fast:7.1} {grad_input:7.1} {grad_weight:7.1}");
+        }
+    }
+}
+
+fn row_kernels() {
+    println!("microseconds: forward, backward");
+    let print = |name: &str, forward: f64, backward: f64| {
+        println!("{name:45} {:9.2} {:9.2}", forward * 1e6, backward * 1e6);
+    };
+    for (rows, width) in [(1, 256), (1024, 256), (8192, 64)] {
+        let (x, weight, d_out) = (numbers(rows * width), numbers(width), numbers(rows * width));
+        let (mut out, mut d_weight) = (x.clone(), weight.clone());
+        let forward = seconds(|| rms_norm(black_box(&x), &weight, 1e-6, &mut out));
+        let backward = seconds(|| rms_norm_backward(&x, &weight, 1e-6, black_box(&d_out), &mut out, &mut d_weight));
+        print(&format!("rms_norm {rows} x {width}"), forward, backward);
+    }
+    let table = RopeTable::new(&(0..32).map(|i| 10_000f64.powf(-f64::from(i) / 32.0)).collect::<Vec<_>>(), 1024, 1.0);
+    let positions: Vec<u32> = (0..1024).collect();
+    let mut x = numbers(1024 * 256);
+    let forward = seconds(|| rope(black_box(&mut x), &positions, 4, 64, &table));
+    let backward = seconds(|| rope_backward(black_box(&mut x), &positions, 4, 64, &table));
+    print("rope 1024 x 4 x 64", forward, backward);
+    let count = 1024 * 768;
+    let (gate, up, d_out) = (numbers(count), numbers(count), numbers(count));
+    let (mut out, mut d_up) = (gate.clone(), gate.clone());
+    let forward = seconds(|| swiglu(black_box(&gate), &up, &mut out));
+    let backward = seconds(|| swiglu_backward(black_box(&gate), &up, &d_out, &mut out, &mut d_up));
+    print("swiglu 1024 x 768", forward, backward);
+    let mut weights = numbers(3_200_000);
+    let (gradient, mut first, mut second) = (weights.clone(), weights.clone(), vec![1.0; weights.len()]);
+    let config = AdamW { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01, step: 3 };
+    let update = seconds(|| adamw(black_box(&mut weights), &gradient, 1.0, &mut first, &mut second, &config));
+    print("adamw 3.2 M", update, 0.0);
+}
+
+fn attention_rows() {
+    let shape = AttentionShape { query_heads: 4, kv_heads: 2, head_dim: 64 };
+    for (sequences, length) in [(32, 32), (8, 128), (2, 512), (1, 1000)] {
+        let tokens = sequences * length;
+        let (q, k, v) = (numbers(tokens * 256), numbers(tokens * 128), numbers(tokens * 128));
+        let starts: Vec<usize> = (0..=sequences).map(|i| i * length).collect();
+        let (mut out, mut d_q, mut d_k, mut d_v) = (q.clone(), q.clone(), k.clone(), v.clone());
+        let forward = seconds(|| attention(black_box(&q), &k, &v, &starts, shape, &mut out));
+        let backward = seconds(|| {
+            attention_backward(black_box(&q), &k, &v, &starts, shape, &out, &mut d_q, &mut d_k, &mut d_v);
+        });
+        // Two products of the lower triangle, and five.
+        let flops = 2.0 * (sequences * length * (length + 1) * 256) as f64;
+        println!(
+            "attention {sequences} x {length}: {:.1} us ({:.1} GFLOP/s), backward {:.1} us ({:.1} GFLOP/s)",
+            forward * 1e6,
+            flops / forward / 1e9,
+            backward * 1e6,
+            2.5 * flops / backward / 1e9
+        );
+        let mut cache = KvCache::new(shape, length);
+        cache.extend(&k[..length * 128], &v[..length * 128]);
+        let (mut scratch, mut row) = (Vec::new(), vec![0.0; 256]);
+        let one = seconds(|| attend(black_box(&q[..256]), &cache, shape, &mut scratch, &mut row));
+        println!("attend over {length}: {:.2} us ({:.1} GFLOP/s)", one * 1e6, 1024.0 * length as f64 / one / 1e9);
+    }
+}
+
+fn head() {
+    for (rows, width, vocabulary) in [(2048, 256, 512), (64, 256, 512), (1024, 512, 32_768)] {
+        let shape = HeadShape { rows, width, vocabulary };
+        let (hidden, weight) = (numbers(rows * width), numbers(vocabulary * width));
+        let ids: Vec<u32> = (0..rows).map(|i| (i % vocabulary) as u32).collect();
+        let mut columns = [vec![0.0; rows], vec![0.0; rows], vec![0.0; rows]];
+        let [logp, entropy, log_sum_exp] = &mut columns;
+        let forward = seconds(|| head_rows(&hidden, &weight, &ids, 1.1, shape, logp, entropy, log_sum_exp));
+        let (mut d_hidden, mut d_weight) = (hidden.clone(), weight.clone());
+        let (g_logp, g_entropy) = (numbers(rows), numbers(rows));
+        let backward = seconds(|| {
+            let gradients = (&mut d_hidden, &mut d_weight);
+            head_backward(
+                &hidden,
+                &weight,
+                &ids,
+                1.1,
+                shape,
+                log_sum_exp,
+                entropy,
+                &g_logp,
+                &g_entropy,
+                gradients.0,
+                gradients.1,
+            );
+        });
+        let flops = 2e-9 * (rows * width * vocabulary) as f64;
+        println!(
+            "head {rows} x {width} x {vocabulary}: {:.2} ms ({:.1} GFLOP/s), backward {:.2} ms ({:.1} GFLOP/s)",
+            forward * 1e3,
+            flops / forward,
+            backward * 1e3,
+            3.0 * flops / backward
+        );
+    }
+    for vocabulary in [512, 32_768, 151_936] {
+        let logits = numbers(vocabulary);
+        let row = seconds(|| _ = black_box(logits_row(black_box(&logits), 3, 1.1)));
+        let draw = seconds(|| _ = black_box(categorical(black_box(&logits), 1.1, &[1, 2], 0.7)));
+        let best = seconds(|| _ = black_box(greedy(black_box(&logits), &[1, 2])));
+        println!(
+            "logits of {vocabulary}: row {:.2} us, categorical {:.2} us, greedy {:.2} us",
+            row * 1e6,
+            draw * 1e6,
+            best * 1e6
+        );
+    }
+}
+
+fn main() {
+    println!("level {}", level().name());
+    let only = std::env::args().nth(1);
+    let sections: [(&str, fn()); 4] =
+        [("linear", linear_rows), ("rows", row_kernels), ("attention", attention_rows), ("head", head)];
+    for (_, run) in sections.iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name)) {
+        run();
+    }
+}
