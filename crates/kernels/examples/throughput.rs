@@ -1,4 +1,5 @@
-//! Prints how fast the kernels run on one thread of this machine: GFLOP/s of the products, microseconds of the rest.
+//! Prints how fast the kernels run on one thread of this machine: GFLOP/s of the products, microseconds of the rest. An argument
+//! (`linear`, `rows`, `attention`, `head`) prints that section alone.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -161,8 +162,10 @@ fn head() {
 
 fn main() {
     println!("level {}", level().name());
-    linear_rows();
-    row_kernels();
-    attention_rows();
-    head();
+    let only = std::env::args().nth(1);
+    let sections: [(&str, fn()); 4] =
+        [("linear", linear_rows), ("rows", row_kernels), ("attention", attention_rows), ("head", head)];
+    for (_, run) in sections.iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name)) {
+        run();
+    }
 }

@@ -59,30 +59,33 @@ struct Head<'a> {
     value_stride: usize,
 }
 
-/// `scores[r][t] = sum_d q[r][d] * keys[d][t]`, a chain over `d`, for whole blocks of keys that cover `count`.
+/// `scores[r][t] = sum_d q[r][d] * keys[d][t]`, a chain over `d`, for the `B` keys from `from`.
 #[inline(always)]
-fn scores<const FMA: bool, const R: usize>(
+fn scores<const FMA: bool, const R: usize, const B: usize>(
     q: [&[f32]; R],
     head: Head,
-    count: usize,
+    from: usize,
     scores: &mut [f32],
     stride: usize,
 ) {
-    for from in (0..count).step_by(KEY_BLOCK) {
-        let mut sums = [[0.0f32; KEY_BLOCK]; R];
-        for d in 0..q[0].len() {
-            let keys: &[f32; KEY_BLOCK] =
-                head.keys[d * head.key_stride + from..].first_chunk().expect("a padded block");
-            for r in 0..R {
-                let q = q[r][d];
-                for i in 0..KEY_BLOCK {
-                    sums[r][i] = fma::<FMA>(q, keys[i], sums[r][i]);
-                }
+    let head_dim = q[0].len();
+    let q = q.map(|q| &q[..head_dim]);
+    assert!(from + B <= head.key_stride && head_dim * head.key_stride <= head.keys.len());
+    let mut sums = [[0.0f32; B]; R];
+    for d in 0..head_dim {
+        // A copy, so that keys stay in registers over the rows. SAFETY: `from + B` is at most the stride and there are
+        // `head_dim` strides of keys, as asserted.
+        let keys = unsafe { *head.keys.as_ptr().add(d * head.key_stride + from).cast::<[f32; B]>() };
+        for r in 0..R {
+            // SAFETY: every row of `q` was cut to `head_dim`.
+            let q = unsafe { *q[r].get_unchecked(d) };
+            for i in 0..B {
+                sums[r][i] = fma::<FMA>(q, keys[i], sums[r][i]);
             }
         }
-        for r in 0..R {
-            scores[r * stride + from..][..KEY_BLOCK].copy_from_slice(&sums[r]);
-        }
+    }
+    for r in 0..R {
+        scores[r * stride + from..][..B].copy_from_slice(&sums[r]);
     }
 }
 
@@ -116,10 +119,15 @@ fn mix<const FMA: bool, const R: usize, const W: usize>(
     out: &mut [&mut [f32]; R],
 ) {
     let mut sums = [[0.0f32; W]; R];
+    let values = &head.values[d..];
+    let weights: [&[f32]; R] = std::array::from_fn(|r| &weights[r * stride..][..count + extra * r]);
+    assert!(count > 0 && (count - 1) * head.value_stride + W <= values.len());
     for t in 0..count {
-        let values: &[f32; W] = head.values[t * head.value_stride + d..].first_chunk().expect("a row of values");
+        // SAFETY: the last of the `count` rows was asserted to end within the values.
+        let values = unsafe { *values.as_ptr().add(t * head.value_stride).cast::<[f32; W]>() };
         for r in 0..R {
-            let weight = weights[r * stride + t];
+            // SAFETY: every row of weights was cut to `count` or more.
+            let weight = unsafe { *weights[r].get_unchecked(t) };
             for i in 0..W {
                 sums[r][i] = fma::<FMA>(weight, values[i], sums[r][i]);
             }
@@ -127,13 +135,15 @@ fn mix<const FMA: bool, const R: usize, const W: usize>(
     }
     for r in 0..R {
         for t in count..count + extra * r {
-            let values = &head.values[t * head.value_stride + d..][..W];
+            let values: &[f32; W] = values[t * head.value_stride..].first_chunk().expect("a row of values");
             for i in 0..W {
-                sums[r][i] = fma::<FMA>(weights[r * stride + t], values[i], sums[r][i]);
+                sums[r][i] = fma::<FMA>(weights[r][t], values[i], sums[r][i]);
             }
         }
+        let out: &mut [f32; W] = out[r][d..].first_chunk_mut().expect("a row of the output");
+        let inverse = 1.0 / totals[r];
         for i in 0..W {
-            out[r][d + i] = sums[r][i] / totals[r];
+            out[i] = sums[r][i] * inverse;
         }
     }
 }
@@ -151,7 +161,16 @@ fn rows<const FMA: bool, const R: usize>(
 ) {
     let longest = count + extra * (R - 1);
     let stride = longest.next_multiple_of(KEY_BLOCK);
-    scores::<FMA, R>(q, head, longest, scratch, stride);
+    // Few rows take wider blocks: the sums have to outnumber the cycles that one addition takes.
+    let mut from = 0;
+    while R <= 2 && from + 2 * KEY_BLOCK <= stride {
+        scores::<FMA, R, { 2 * KEY_BLOCK }>(q, head, from, scratch, stride);
+        from += 2 * KEY_BLOCK;
+    }
+    while from < stride {
+        scores::<FMA, R, KEY_BLOCK>(q, head, from, scratch, stride);
+        from += KEY_BLOCK;
+    }
     let mut totals = [0.0; R];
     for r in 0..R {
         totals[r] = softmax::<FMA>(&mut scratch[r * stride..], count + extra * r, scale);

@@ -1,1 +1,32 @@
+//! Decoder language models from Hugging Face directories.
+//!
+//! One description of the model ([`Architecture`], [`layer::Layer`]) is read from `config.json`; two
+//! interpreters execute it over one copy of the weights: [`slices`](crate::policy) kernels for sampling and
+//! scoring, and a graph on Burn's autodiff for training. Both call the same row-independent kernels, so the
+//! log-probabilities of sampler and trainer agree to the bit.
 
+mod assets;
+mod blueprint;
+mod config;
+mod decoder;
+mod error;
+mod fields;
+mod graph;
+mod init;
+pub mod layer;
+mod load;
+mod pack;
+mod policy;
+mod rope;
+mod slices;
+mod tokenizer;
+mod weights;
+
+pub use assets::{CARRIED, arithmetic_tokenizer};
+pub use blueprint::Blueprint;
+pub use config::{Architecture, Family, StoredDtype};
+pub use error::{ConfigError, ModelError, WeightsError};
+pub use init::random_weights;
+pub use policy::TextPolicy;
+pub use tokenizer::{EncodeError, SpecialTokens, TextTokenizer};
+pub use weights::Weights;

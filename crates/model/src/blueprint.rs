@@ -1,0 +1,158 @@
+//! A new policy: its architecture from a recipe's numbers, and the `config.json` that loads it again.
+
+use std::path::Path;
+
+use cohort_core::policy::Asset;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{
+    config::{Architecture, Family},
+    error::ConfigError,
+    layer::{Bias, Head},
+};
+
+/// The sizes of a new, random-initialised Qwen3 policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Blueprint {
+    /// Number of token ids.
+    pub vocabulary: usize,
+    /// Width of the residual stream.
+    pub width: usize,
+    pub layers: usize,
+    pub query_heads: usize,
+    /// Divides `query_heads`.
+    pub kv_heads: usize,
+    /// Even.
+    pub head_dim: usize,
+    /// Width inside the MLP.
+    pub inner: usize,
+    /// Longest context plus actions.
+    pub positions: usize,
+    #[serde(default = "default_theta")]
+    pub rope_theta: f64,
+    #[serde(default = "default_eps")]
+    pub norm_eps: f64,
+    /// Whether the head is the embedding's own matrix.
+    #[serde(default = "default_tied")]
+    pub tied: bool,
+    #[serde(default)]
+    pub end_ids: Vec<u32>,
+    #[serde(default)]
+    pub pad_id: Option<u32>,
+}
+
+fn default_theta() -> f64 {
+    10_000.0
+}
+
+fn default_eps() -> f64 {
+    1e-6
+}
+
+fn default_tied() -> bool {
+    true
+}
+
+impl Architecture {
+    /// The architecture of a blueprint, held to the same checks as one that was read.
+    ///
+    /// # Errors
+    /// A size is impossible; the error names it as the field of `config.json` that it becomes.
+    pub fn new(blueprint: &Blueprint) -> Result<Self, ConfigError> {
+        let Blueprint { vocabulary, width, layers, query_heads, kv_heads, head_dim, inner, positions, .. } = *blueprint;
+        let config = json!({
+            "model_type": "qwen3",
+            "vocab_size": vocabulary,
+            "hidden_size": width,
+            "num_hidden_layers": layers,
+            "num_attention_heads": query_heads,
+            "num_key_value_heads": kv_heads,
+            "head_dim": head_dim,
+            "intermediate_size": inner,
+            "max_position_embeddings": positions,
+            "rms_norm_eps": blueprint.norm_eps,
+            "rope_parameters": { "rope_theta": blueprint.rope_theta, "rope_type": "default" },
+            "tie_word_embeddings": blueprint.tied,
+            "eos_token_id": blueprint.end_ids,
+            "pad_token_id": blueprint.pad_id,
+        });
+        Self::parse(Path::new("(the recipe's policy)"), &config)
+    }
+
+    /// `config.json` as transformers 5 writes it.
+    pub fn config_json(&self) -> Value {
+        let attention = self.layer.attention;
+        let class = match self.family {
+            Family::Qwen3 => "Qwen3ForCausalLM",
+            Family::Qwen2 => "Qwen2ForCausalLM",
+            Family::Llama => "LlamaForCausalLM",
+            Family::Mistral => "MistralForCausalLM",
+        };
+        let mut config = json!({
+            "architectures": [class],
+            "attention_dropout": 0.0,
+            "bos_token_id": null,
+            "dtype": self.dtype.name(),
+            "eos_token_id": ids_json(&self.end_ids),
+            "head_dim": attention.head_dim,
+            "hidden_act": "silu",
+            "hidden_size": self.layer.width,
+            "initializer_range": 0.02,
+            "intermediate_size": self.layer.mlp.inner,
+            "max_position_embeddings": self.positions,
+            "model_type": self.family.model_type(),
+            "num_attention_heads": attention.query_heads,
+            "num_hidden_layers": self.layers,
+            "num_key_value_heads": attention.kv_heads,
+            "pad_token_id": self.pad_id,
+            "rms_norm_eps": self.layer.norm_eps,
+            "rope_parameters": { "rope_theta": attention.rope.theta, "rope_type": "default" },
+            "sliding_window": null,
+            "tie_word_embeddings": self.head == Head::Tied,
+            "use_cache": true,
+            "vocab_size": self.vocabulary,
+        });
+        match self.family {
+            Family::Qwen3 | Family::Llama => {
+                config["attention_bias"] = json!(attention.output_bias == Bias::Present);
+            }
+            Family::Qwen2 | Family::Mistral => {}
+        }
+        match self.family {
+            Family::Qwen3 | Family::Qwen2 => {
+                config["layer_types"] = json!(vec!["full_attention"; self.layers]);
+                config["use_sliding_window"] = json!(false);
+            }
+            Family::Llama => config["mlp_bias"] = json!(self.layer.mlp.bias == Bias::Present),
+            Family::Mistral => {}
+        }
+        config
+    }
+
+    /// `generation_config.json`: what generation stops at and pads with.
+    pub fn generation_config_json(&self) -> Value {
+        json!({
+            "_from_model_config": true,
+            "eos_token_id": ids_json(&self.end_ids),
+            "pad_token_id": self.pad_id,
+            "use_cache": true,
+        })
+    }
+
+    /// Both files, rendered.
+    pub fn config_assets(&self) -> Vec<Asset> {
+        [("config.json", self.config_json()), ("generation_config.json", self.generation_config_json())]
+            .map(|(name, value)| Asset { name: name.to_owned(), bytes: format!("{value:#}\n").into_bytes() })
+            .into()
+    }
+}
+
+fn ids_json(ids: &[u32]) -> Value {
+    match ids {
+        [] => Value::Null,
+        [one] => json!(one),
+        many => json!(many),
+    }
+}

@@ -1,0 +1,324 @@
+//! `config.json` of a Hugging Face directory, read into one validated [`Architecture`].
+//!
+//! Field names and defaults are those of transformers 4 and 5. What Cohort cannot compute
+//! exactly is refused with the field's name; nothing is guessed.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::{
+    error::ConfigError,
+    fields::{Fields, read_json},
+    layer::{Attention, Bias, Head, HeadNorm, Layer, Mlp, ModelParameters, Rope},
+};
+
+/// The decoder families that are supported: they differ in which biases and head norms exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    Qwen3,
+    Qwen2,
+    Llama,
+    Mistral,
+}
+
+impl Family {
+    pub const ALL: [Family; 4] = [Family::Qwen3, Family::Qwen2, Family::Llama, Family::Mistral];
+
+    /// `model_type` in `config.json`.
+    pub fn model_type(self) -> &'static str {
+        match self {
+            Family::Qwen3 => "qwen3",
+            Family::Qwen2 => "qwen2",
+            Family::Llama => "llama",
+            Family::Mistral => "mistral",
+        }
+    }
+}
+
+/// The number format that the directory's weights are said to be stored in. A note: weights
+/// are computed with in f32, and each tensor's own dtype is read from the weights file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoredDtype {
+    F32,
+    Bf16,
+    F16,
+}
+
+impl StoredDtype {
+    pub fn name(self) -> &'static str {
+        match self {
+            StoredDtype::F32 => "float32",
+            StoredDtype::Bf16 => "bfloat16",
+            StoredDtype::F16 => "float16",
+        }
+    }
+}
+
+/// A decoder language model: everything about it but the numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Architecture {
+    pub family: Family,
+    /// Number of token ids.
+    pub vocabulary: usize,
+    pub layer: Layer,
+    pub layers: usize,
+    pub head: Head,
+    /// Longest context plus actions.
+    pub positions: usize,
+    /// Ids that end a sample, the first being the tokenizer's own.
+    pub end_ids: Vec<u32>,
+    pub pad_id: Option<u32>,
+    pub dtype: StoredDtype,
+}
+
+impl Architecture {
+    /// Reads `config.json` and, where present, `generation_config.json` of a model directory.
+    ///
+    /// # Errors
+    /// The directory or `config.json` is missing or broken, or describes what is not supported.
+    pub fn read(directory: &Path) -> Result<Self, ConfigError> {
+        let path = directory.to_owned();
+        if !directory.exists() {
+            return Err(ConfigError::MissingDirectory { path });
+        }
+        if !directory.is_dir() {
+            return Err(ConfigError::NotADirectory { path });
+        }
+        let config = directory.join("config.json");
+        if !config.is_file() {
+            return Err(ConfigError::MissingFile { path: config, expected: "the model's configuration" });
+        }
+        let mut architecture = Self::parse(&config, &read_json(&config)?)?;
+        let generation = directory.join("generation_config.json");
+        if generation.is_file() {
+            architecture.adopt_generation(&generation, &read_json(&generation)?)?;
+        }
+        Ok(architecture)
+    }
+
+    /// An architecture from the parsed content of `config.json`; `path` is what errors name.
+    ///
+    /// # Errors
+    /// A field is missing, of the wrong type, or asks for what is not supported.
+    pub fn parse(path: &Path, config: &Value) -> Result<Self, ConfigError> {
+        let fields = Fields::of(path, config)?;
+        let family = family(&fields)?;
+        refuse_unsupported(&fields)?;
+        let width = fields.required_count("hidden_size")?;
+        let layers = fields.required_count("num_hidden_layers")?;
+        let positions = fields.required_count("max_position_embeddings")?;
+        refuse_windows(&fields, family, layers, positions)?;
+        let attention = attention(&fields, family, width)?;
+        let vocabulary = fields.required_count("vocab_size")?;
+        let bias = |on: bool| if on { Bias::Present } else { Bias::Absent };
+        let mlp_bias = fields.flag("mlp_bias")?.unwrap_or(false);
+        if mlp_bias && family != Family::Llama {
+            return Err(fields.unsupported("mlp_bias", &Value::Bool(true), "true for model_type llama only"));
+        }
+        let architecture = Self {
+            family,
+            vocabulary,
+            layer: Layer {
+                width,
+                norm_eps: fields.positive("rms_norm_eps")?.unwrap_or(1e-6),
+                attention,
+                mlp: Mlp { inner: fields.required_count("intermediate_size")?, bias: bias(mlp_bias) },
+            },
+            layers,
+            head: if fields.flag("tie_word_embeddings")?.unwrap_or(false) { Head::Tied } else { Head::Untied },
+            positions,
+            end_ids: fields.ids("eos_token_id")?.unwrap_or_default(),
+            pad_id: pad_id(&fields)?,
+            dtype: dtype(&fields)?,
+        };
+        architecture.check_ids(&fields)?;
+        Ok(architecture)
+    }
+
+    /// What generation stops at: where `generation_config.json` names ids, they replace those of `config.json`,
+    /// as they do in transformers.
+    fn adopt_generation(&mut self, path: &Path, config: &Value) -> Result<(), ConfigError> {
+        let fields = Fields::of(path, config)?;
+        if let Some(ids) = fields.ids("eos_token_id")? {
+            self.end_ids = ids;
+        }
+        if self.pad_id.is_none() {
+            self.pad_id = pad_id(&fields)?;
+        }
+        self.check_ids(&fields)
+    }
+
+    fn check_ids(&self, fields: &Fields) -> Result<(), ConfigError> {
+        let named = |field: &'static str| move |&id: &u32| (field, id);
+        let ids = self.end_ids.iter().map(named("eos_token_id")).chain(self.pad_id.iter().map(named("pad_token_id")));
+        for (field, id) in ids {
+            if id as usize >= self.vocabulary {
+                let expected = format!("ids below vocab_size = {}", self.vocabulary);
+                return Err(fields.wrong(field, &Value::from(id), expected));
+            }
+        }
+        Ok(())
+    }
+
+    /// The parameters of the model: names, shapes, places.
+    pub fn parameters(&self) -> ModelParameters {
+        ModelParameters::new(self.vocabulary, &self.layer, self.layers, self.head)
+    }
+
+    /// Number of weights.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters().infos.iter().map(|info| info.element_count()).sum()
+    }
+}
+
+fn family(fields: &Fields) -> Result<Family, ConfigError> {
+    let supported = Family::ALL.map(Family::model_type).join(", ");
+    let Some(name) = fields.text("model_type")? else {
+        return Err(fields.missing("model_type", format!("one of {supported}")));
+    };
+    Family::ALL
+        .into_iter()
+        .find(|family| family.model_type() == name)
+        .ok_or_else(|| fields.unsupported("model_type", &Value::from(name), supported))
+}
+
+fn refuse_unsupported(fields: &Fields) -> Result<(), ConfigError> {
+    for (field, supported) in [
+        ("quantization_config", "absent: weights in F32, BF16 or F16"),
+        ("text_config", "absent: text-only models"),
+        ("num_local_experts", "absent: dense models"),
+    ] {
+        if let Some(value) = fields.get(field) {
+            return Err(fields.unsupported(field, value, supported));
+        }
+    }
+    if let Some(value) = fields.get("hidden_act")
+        && value.as_str() != Some("silu")
+    {
+        return Err(fields.unsupported("hidden_act", value, "\"silu\""));
+    }
+    for field in ["attention_dropout", "partial_rotary_factor"] {
+        let neutral = if field == "attention_dropout" { 0.0 } else { 1.0 };
+        if let Some(value) = fields.get(field)
+            && value.as_f64() != Some(neutral)
+        {
+            return Err(fields.unsupported(field, value, neutral));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses attention windows that would ever cut anything off.
+fn refuse_windows(fields: &Fields, family: Family, layers: usize, positions: usize) -> Result<(), ConfigError> {
+    if let Some(value) = fields.get("layer_types") {
+        let full = |v: &Value| v.as_str() == Some("full_attention");
+        let list = value.as_array().ok_or_else(|| fields.wrong("layer_types", value, "a list of strings"))?;
+        if let Some(other) = list.iter().find(|v| !full(v)) {
+            return Err(fields.unsupported("layer_types", other, "\"full_attention\" in every layer"));
+        }
+    }
+    let in_use = match family {
+        Family::Qwen3 | Family::Qwen2 => {
+            let first_windowed = fields.count("max_window_layers")?.unwrap_or(layers);
+            fields.flag("use_sliding_window")?.unwrap_or(false)
+                && !fields.contains("layer_types")
+                && first_windowed < layers
+        }
+        Family::Llama | Family::Mistral => true,
+    };
+    match fields.count("sliding_window")? {
+        Some(window) if in_use && window < positions => Err(fields.unsupported(
+            "sliding_window",
+            &Value::from(window),
+            format!("null, or at least max_position_embeddings = {positions}"),
+        )),
+        // The configuration class of this family has a window of its own when the field is absent.
+        None if family == Family::Mistral && !fields.contains("sliding_window") && positions > 4096 => {
+            Err(fields.unsupported("sliding_window", &Value::from("absent (4096 by default)"), "null"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn attention(fields: &Fields, family: Family, width: usize) -> Result<Attention, ConfigError> {
+    let query_heads = fields.required_count("num_attention_heads")?;
+    let kv_heads = fields.count("num_key_value_heads")?.unwrap_or(query_heads);
+    if !query_heads.is_multiple_of(kv_heads) {
+        let expected = format!("a divisor of num_attention_heads = {query_heads}");
+        return Err(fields.wrong("num_key_value_heads", &Value::from(kv_heads), expected));
+    }
+    let head_dim = match (fields.count("head_dim")?, family) {
+        (Some(given), _) => given,
+        (None, Family::Qwen3) => 128,
+        (None, _) if width.is_multiple_of(query_heads) => width / query_heads,
+        (None, _) => {
+            let expected = format!("a multiple of num_attention_heads = {query_heads}, as there is no head_dim");
+            return Err(fields.wrong("hidden_size", &Value::from(width), expected));
+        }
+    };
+    if !head_dim.is_multiple_of(2) {
+        return Err(fields.unsupported("head_dim", &Value::from(head_dim), "even sizes"));
+    }
+    let declared = fields.flag("attention_bias")?;
+    let (input, output) = match family {
+        Family::Qwen3 | Family::Llama => (declared.unwrap_or(false), declared.unwrap_or(false)),
+        Family::Qwen2 => (true, false),
+        Family::Mistral => (false, false),
+    };
+    let bias = |on: bool| if on { Bias::Present } else { Bias::Absent };
+    Ok(Attention {
+        query_heads,
+        kv_heads,
+        head_dim,
+        input_bias: bias(input),
+        output_bias: bias(output),
+        head_norm: if family == Family::Qwen3 { HeadNorm::Present } else { HeadNorm::Absent },
+        rope: Rope { theta: rope_theta(fields)?, head_dim },
+    })
+}
+
+/// Both forms: `rope_theta` with `rope_scaling` beside it (transformers 4), and `rope_parameters` (5).
+fn rope_theta(fields: &Fields) -> Result<f64, ConfigError> {
+    let mut theta = fields.positive("rope_theta")?;
+    for field in ["rope_scaling", "rope_parameters"] {
+        let Some(rope) = fields.object(field)? else { continue };
+        for key in ["rope_type", "type"] {
+            if let Some(value) = rope.get(key)
+                && value.as_str() != Some("default")
+            {
+                return Err(rope.unsupported(key, value, "\"default\""));
+            }
+        }
+        if let Some(value) = rope.get("partial_rotary_factor")
+            && value.as_f64() != Some(1.0)
+        {
+            return Err(rope.unsupported("partial_rotary_factor", value, 1.0));
+        }
+        if field == "rope_parameters" {
+            let inner = rope.positive("rope_theta")?;
+            theta = Some(inner.ok_or_else(|| rope.missing("rope_theta", "the base of the rotary wavelengths"))?);
+        }
+    }
+    Ok(theta.unwrap_or(10_000.0))
+}
+
+/// Some directories say -1 where there is no padding id.
+fn pad_id(fields: &Fields) -> Result<Option<u32>, ConfigError> {
+    if fields.get("pad_token_id").and_then(Value::as_i64) == Some(-1) {
+        return Ok(None);
+    }
+    Ok(fields.ids("pad_token_id")?.and_then(|ids| ids.first().copied()))
+}
+
+fn dtype(fields: &Fields) -> Result<StoredDtype, ConfigError> {
+    for field in ["dtype", "torch_dtype"] {
+        if let Some(name) = fields.text(field)? {
+            return [StoredDtype::F32, StoredDtype::Bf16, StoredDtype::F16]
+                .into_iter()
+                .find(|dtype| dtype.name() == name)
+                .ok_or_else(|| fields.unsupported(field, &Value::from(name), "float32, bfloat16, float16"));
+        }
+    }
+    Ok(StoredDtype::F32)
+}

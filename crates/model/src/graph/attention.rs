@@ -1,0 +1,54 @@
+//! Causal attention within each sequence of a pack.
+
+use std::sync::Arc;
+
+use cohort_kernels::{AttentionShape, attention, attention_backward};
+
+use super::operation::{Operation, Values, matrix, sizes, slice};
+
+/// The heads, and where sequences begin.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    pub shape: AttentionShape,
+    /// Beginnings, and after the last one the end.
+    pub starts: Arc<Vec<usize>>,
+}
+
+/// Queries `[tokens, query_heads * head_dim]`, keys and values `[tokens, kv_heads * head_dim]`.
+#[derive(Clone, Debug)]
+pub(super) struct Attend {
+    pub queries: Values,
+    pub keys: Values,
+    pub values: Values,
+    pub layout: Arc<Layout>,
+}
+
+impl Operation<3> for Attend {
+    fn forward(&mut self) -> Values {
+        let [rows, columns] = sizes(&self.queries);
+        let mut out = vec![0.0; rows * columns];
+        let Layout { shape, starts } = &*self.layout;
+        attention(slice(&self.queries), slice(&self.keys), slice(&self.values), starts, *shape, &mut out);
+        matrix(out, rows, columns)
+    }
+
+    fn backward(self, d_out: &[f32], _: [bool; 3]) -> [Option<Values>; 3] {
+        let [rows, columns] = sizes(&self.queries);
+        let [_, kv_columns] = sizes(&self.keys);
+        let mut d_q = vec![0.0; rows * columns];
+        let (mut d_k, mut d_v) = (vec![0.0; rows * kv_columns], vec![0.0; rows * kv_columns]);
+        let Layout { shape, starts } = &*self.layout;
+        attention_backward(
+            slice(&self.queries),
+            slice(&self.keys),
+            slice(&self.values),
+            starts,
+            *shape,
+            d_out,
+            &mut d_q,
+            &mut d_k,
+            &mut d_v,
+        );
+        [Some(matrix(d_q, rows, columns)), Some(matrix(d_k, rows, kv_columns)), Some(matrix(d_v, rows, kv_columns))]
+    }
+}

@@ -1,0 +1,231 @@
+//! A text policy: what the rest of Cohort sees of a model.
+
+use std::path::Path;
+
+use cohort_core::{ParameterInfo, Policy, PolicyError, Request, RowSpec, Rows, Sample, Stream, Tape, policy::Asset};
+
+use crate::{
+    assets::read_assets,
+    config::Architecture,
+    decoder,
+    error::{ConfigError, ModelError},
+    graph::{self, GraphTape, Kernels},
+    init::random_weights,
+    layer::ModelParameters,
+    load::{WeightFiles, load_weights},
+    pack::{Limits, Pack},
+    rope::Rotations,
+    slices::{Buffers, Model},
+    tokenizer::TextTokenizer,
+    weights::Weights,
+};
+
+/// Tokens that are scored together when no tape is kept.
+const SCORED_TOGETHER: usize = 4096;
+
+/// A decoder language model as a trainable policy, on the CPU in f32.
+///
+/// Every call runs on the thread that makes it. Several threads may sample, score and go back at once:
+/// they share the weights and nothing else.
+#[derive(Debug)]
+pub struct TextPolicy {
+    architecture: Architecture,
+    parameters: ModelParameters,
+    weights: Weights,
+    rotations: Rotations,
+    assets: Vec<Asset>,
+    tokenizer: Option<TextTokenizer>,
+}
+
+impl TextPolicy {
+    /// Loads a Hugging Face directory: configuration first, then tokenizer, then weights.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] where the directory is not a model that can be run, found before a weights file
+    /// is opened; [`ModelError::Weights`] where the weights are damaged or of another model.
+    pub fn load(directory: &Path) -> Result<Self, ModelError> {
+        let architecture = Architecture::read(directory)?;
+        let assets = read_assets(directory)?;
+        let tokenizer = tokenizer_of(directory, &architecture, &assets)?;
+        let files = WeightFiles::find(directory)?;
+        let parameters = architecture.parameters();
+        let weights = load_weights(&files, &parameters)?;
+        Ok(Self::assemble(architecture, parameters, weights, assets, tokenizer))
+    }
+
+    /// A new policy with random weights, drawn from `stream`. `tokenizer` holds the tokenizer's files
+    /// (such as [`arithmetic_tokenizer`](crate::arithmetic_tokenizer)); the configuration is rendered.
+    ///
+    /// # Errors
+    /// The tokenizer is broken, or larger than the vocabulary.
+    pub fn new(architecture: Architecture, tokenizer: Vec<Asset>, stream: Stream) -> Result<Self, ModelError> {
+        let loaded = tokenizer_of(Path::new("(the recipe's tokenizer)"), &architecture, &tokenizer)?;
+        let parameters = architecture.parameters();
+        let weights = random_weights(&parameters, stream);
+        let mut assets = architecture.config_assets();
+        assets.extend(tokenizer);
+        Ok(Self::assemble(architecture, parameters, weights, assets, loaded))
+    }
+
+    fn assemble(
+        architecture: Architecture,
+        parameters: ModelParameters,
+        weights: Weights,
+        assets: Vec<Asset>,
+        tokenizer: Option<TextTokenizer>,
+    ) -> Self {
+        let rotations = Rotations::new(architecture.layer.attention.rope);
+        Self { architecture, parameters, weights, rotations, assets, tokenizer }
+    }
+
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// The tokenizer, where the directory has a `tokenizer.json`.
+    pub fn tokenizer(&self) -> Option<&TextTokenizer> {
+        self.tokenizer.as_ref()
+    }
+
+    /// The weights, in the order of [`Policy::parameters`].
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    fn model(&self) -> Model<'_> {
+        Model {
+            architecture: &self.architecture,
+            parameters: &self.parameters,
+            weights: &self.weights,
+            rotations: &self.rotations,
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { vocabulary: self.architecture.vocabulary, positions: self.architecture.positions }
+    }
+}
+
+fn tokenizer_of(
+    directory: &Path,
+    architecture: &Architecture,
+    assets: &[Asset],
+) -> Result<Option<TextTokenizer>, ConfigError> {
+    let Some(asset) = assets.iter().find(|asset| asset.name == "tokenizer.json") else { return Ok(None) };
+    let path = directory.join(&asset.name);
+    let tokenizer = TextTokenizer::from_bytes(&path, &asset.bytes)?;
+    let size = tokenizer.vocabulary();
+    if size > architecture.vocabulary {
+        let vocabulary = architecture.vocabulary;
+        return Err(ConfigError::TokenizerTooLarge { path, largest: size as u32 - 1, vocabulary });
+    }
+    Ok(Some(tokenizer))
+}
+
+fn check_temperature(spec: RowSpec) -> Result<f32, PolicyError> {
+    let t = spec.temperature;
+    if t.is_finite() && t > 0.0 {
+        return Ok(t);
+    }
+    Err(PolicyError::Unsupported { what: format!("row temperature of {t}; it must be above 0") })
+}
+
+/// Cuts samples into runs of about [`SCORED_TOGETHER`] tokens, at least one sample each.
+fn runs<'s>(samples: &'s [&'s Sample]) -> Vec<&'s [&'s Sample]> {
+    let mut runs = Vec::new();
+    let (mut from, mut tokens) = (0, 0);
+    for (at, sample) in samples.iter().enumerate() {
+        let size = sample.scored_context().token_count() + sample.actions.len();
+        if at > from && tokens + size > SCORED_TOGETHER {
+            runs.push(&samples[from..at]);
+            (from, tokens) = (at, 0);
+        }
+        tokens += size;
+    }
+    if from < samples.len() {
+        runs.push(&samples[from..]);
+    }
+    runs
+}
+
+/// Deals out the packed columns to samples, the first of which is sample `first` of the call.
+fn deal(
+    counts: &[usize],
+    first: usize,
+    packed: impl Iterator<Item = (f32, f32)>,
+    out: &mut Vec<Rows>,
+) -> Result<(), PolicyError> {
+    let mut packed = packed;
+    for (index, &count) in counts.iter().enumerate() {
+        let (logp, entropy) = packed.by_ref().take(count).map(|(l, e)| (f64::from(l), f64::from(e))).unzip();
+        let rows = Rows { logp, entropy, kl_old: None, kl_ref: None };
+        if let Some((action, column)) = rows.first_not_finite() {
+            return Err(PolicyError::NotFinite { sample: first + index, action, column });
+        }
+        out.push(rows);
+    }
+    Ok(())
+}
+
+impl Policy for TextPolicy {
+    fn sample(&self, requests: &[Request]) -> Result<Vec<Sample>, PolicyError> {
+        decoder::sample(&self.model(), self.limits(), requests)
+    }
+
+    fn rows(&self, samples: &[&Sample], spec: RowSpec) -> Result<Vec<Rows>, PolicyError> {
+        let temperature = check_temperature(spec)?;
+        let mut buffers = Buffers::default();
+        let mut out = Vec::with_capacity(samples.len());
+        for run in runs(samples) {
+            let pack = Pack::of(run, self.limits())?;
+            let rows = self.model().score(&mut buffers, &pack, temperature);
+            let first = out.len();
+            deal(&pack.counts, first, rows.logp.into_iter().zip(rows.entropy), &mut out)?;
+        }
+        Ok(out)
+    }
+
+    fn forward<'a>(
+        &'a self,
+        samples: &[&Sample],
+        spec: RowSpec,
+    ) -> Result<(Vec<Rows>, Box<dyn Tape + 'a>), PolicyError> {
+        let temperature = check_temperature(spec)?;
+        let pack = Pack::of(samples, self.limits())?;
+        let graph = (!pack.ids.is_empty()).then(|| graph::forward::<Kernels>(&self.model(), &pack, temperature));
+        let packed = graph.as_ref().map(graph::Graph::values).unwrap_or_default();
+        let mut rows = Vec::with_capacity(samples.len());
+        deal(&pack.counts, 0, packed.chunks_exact(2).map(|row| (row[0], row[1])), &mut rows)?;
+        Ok((rows, Box::new(GraphTape { weights: &self.weights, graph, counts: pack.counts })))
+    }
+
+    fn parameters(&self) -> &[ParameterInfo] {
+        &self.parameters.infos
+    }
+
+    fn read(&self, index: usize, look: &mut dyn FnMut(&[f32])) {
+        look(self.weights.slice(index));
+    }
+
+    fn write(&mut self, index: usize, change: &mut dyn FnMut(&mut [f32])) {
+        change(self.weights.slice_mut(index));
+    }
+
+    fn assets(&self) -> &[Asset] {
+        &self.assets
+    }
+
+    fn duplicate(&self) -> Box<dyn Policy> {
+        Box::new(Self::assemble(
+            self.architecture.clone(),
+            self.parameters.clone(),
+            self.weights.duplicate(),
+            self.assets.clone(),
+            self.tokenizer.clone(),
+        ))
+    }
+
+    fn position_limit(&self) -> Option<usize> {
+        Some(self.architecture.positions)
+    }
+}

@@ -1,0 +1,203 @@
+//! The description executed on plain slices: for scoring without a tape, and for decoding.
+
+use cohort_kernels::{
+    AttentionShape, HeadShape, LinearShape, attention, head_logits, head_rows, linear, rms_norm, rope, swiglu,
+};
+
+use crate::{
+    config::Architecture,
+    layer::{ModelParameters, Projection},
+    pack::Pack,
+    rope::Rotations,
+    weights::Weights,
+};
+
+/// A model to execute: description, places, numbers and rotations.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Model<'a> {
+    pub architecture: &'a Architecture,
+    pub parameters: &'a ModelParameters,
+    pub weights: &'a Weights,
+    pub rotations: &'a Rotations,
+}
+
+/// Activations of one call, `[rows, ...]` each; kept between calls so that a decoding step allocates nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    /// The residual stream, `[rows, width]`.
+    x: Vec<f32>,
+    /// Normalised rows, and what comes back to the residual stream.
+    normed: Vec<f32>,
+    queries: Vec<f32>,
+    keys: Vec<f32>,
+    values: Vec<f32>,
+    attended: Vec<f32>,
+    gate: Vec<f32>,
+    up: Vec<f32>,
+    inner: Vec<f32>,
+    /// Hidden rows that go to the head, before and after the last norm.
+    picked: Vec<f32>,
+    hidden: Vec<f32>,
+}
+
+/// Rotated queries and keys, and values, of all rows in one layer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Projected<'a> {
+    pub layer: usize,
+    pub queries: &'a [f32],
+    pub keys: &'a [f32],
+    pub values: &'a [f32],
+}
+
+/// The first `len` entries of a buffer that grows as needed.
+fn room(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    &mut buffer[..len]
+}
+
+fn add(x: &mut [f32], y: &[f32]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x += *y;
+    }
+}
+
+/// What one row of the packed head holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct HeadRows {
+    pub logp: Vec<f32>,
+    pub entropy: Vec<f32>,
+}
+
+impl<'a> Model<'a> {
+    pub(crate) fn attention_shape(&self) -> AttentionShape {
+        let attention = self.architecture.layer.attention;
+        AttentionShape {
+            query_heads: attention.query_heads,
+            kv_heads: attention.kv_heads,
+            head_dim: attention.head_dim,
+        }
+    }
+
+    fn weight(&self, index: usize) -> &'a [f32] {
+        self.weights.slice(index)
+    }
+
+    fn project(&self, x: &[f32], projection: Projection, rows: usize, outputs: usize, out: &mut [f32]) {
+        let inputs = x.len() / rows.max(1);
+        let bias = projection.bias.map(|bias| self.weight(bias));
+        linear(x, self.weight(projection.weight), bias, LinearShape { rows, inputs, outputs }, out);
+    }
+
+    /// Runs the layers over rows of tokens; `mix` writes what each row attends to, `[rows, query_heads * head_dim]`.
+    pub(crate) fn run(
+        &self,
+        buffers: &mut Buffers,
+        tokens: &[u32],
+        positions: &[u32],
+        mut mix: impl FnMut(Projected, &mut [f32]),
+    ) {
+        let layer = &self.architecture.layer;
+        let (rows, width, inner) = (tokens.len(), layer.width, layer.mlp.inner);
+        let eps = layer.norm_eps as f32;
+        let AttentionShape { query_heads, kv_heads, head_dim } = self.attention_shape();
+        let table = self.rotations.table(positions.iter().max().map_or(0, |&last| last as usize + 1));
+
+        let x = room(&mut buffers.x, rows * width);
+        let embedding = self.weight(self.parameters.embedding);
+        for (x, &id) in x.chunks_exact_mut(width).zip(tokens) {
+            x.copy_from_slice(&embedding[id as usize * width..][..width]);
+        }
+        let normed = room(&mut buffers.normed, rows * width);
+        let queries = room(&mut buffers.queries, rows * query_heads * head_dim);
+        let keys = room(&mut buffers.keys, rows * kv_heads * head_dim);
+        let values = room(&mut buffers.values, rows * kv_heads * head_dim);
+        let attended = room(&mut buffers.attended, rows * query_heads * head_dim);
+        let gate = room(&mut buffers.gate, rows * inner);
+        let up = room(&mut buffers.up, rows * inner);
+        let product = room(&mut buffers.inner, rows * inner);
+
+        for (index, places) in self.parameters.layers.iter().enumerate() {
+            rms_norm(x, self.weight(places.attention_norm), eps, normed);
+            self.project(normed, places.query, rows, query_heads * head_dim, queries);
+            self.project(normed, places.key, rows, kv_heads * head_dim, keys);
+            self.project(normed, places.value, rows, kv_heads * head_dim, values);
+            if let Some(norms) = places.head_norms {
+                // `attended` and `gate` are free until later in the layer: the norm needs a second place.
+                rms_norm(queries, self.weight(norms.query), eps, attended);
+                queries.copy_from_slice(attended);
+                let spare = &mut attended[..keys.len()];
+                rms_norm(keys, self.weight(norms.key), eps, spare);
+                keys.copy_from_slice(spare);
+            }
+            rope(queries, positions, query_heads, head_dim, &table);
+            rope(keys, positions, kv_heads, head_dim, &table);
+            mix(Projected { layer: index, queries, keys, values }, attended);
+            self.project(attended, places.output, rows, width, normed);
+            add(x, normed);
+
+            rms_norm(x, self.weight(places.mlp_norm), eps, normed);
+            self.project(normed, places.gate, rows, inner, gate);
+            self.project(normed, places.up, rows, inner, up);
+            swiglu(gate, up, product);
+            self.project(product, places.down, rows, width, normed);
+            add(x, normed);
+        }
+    }
+
+    /// Runs a pack with every sequence attending to itself; `keep` sees keys and values of each layer.
+    pub(crate) fn run_pack(&self, buffers: &mut Buffers, pack: &Pack, mut keep: impl FnMut(Projected)) {
+        let shape = self.attention_shape();
+        self.run(buffers, &pack.tokens, &pack.positions, |projected, out| {
+            attention(projected.queries, projected.keys, projected.values, &pack.starts, shape, out);
+            keep(projected);
+        });
+    }
+
+    /// Rows picked from the residual stream of the last run, after the last norm: `[picked, width]`.
+    fn hidden<'b>(&self, buffers: &'b mut Buffers, picked: &[u32]) -> &'b [f32] {
+        let layer = &self.architecture.layer;
+        let width = layer.width;
+        let rows = room(&mut buffers.picked, picked.len() * width);
+        for (row, &at) in rows.chunks_exact_mut(width).zip(picked) {
+            row.copy_from_slice(&buffers.x[at as usize * width..][..width]);
+        }
+        let hidden = room(&mut buffers.hidden, picked.len() * width);
+        rms_norm(rows, self.weight(self.parameters.final_norm), layer.norm_eps as f32, hidden);
+        hidden
+    }
+
+    fn head_shape(&self, rows: usize) -> HeadShape {
+        HeadShape { rows, width: self.architecture.layer.width, vocabulary: self.architecture.vocabulary }
+    }
+
+    /// Logits of picked rows of the last run, `[picked, vocabulary]`.
+    pub(crate) fn logits<'b>(&self, buffers: &mut Buffers, picked: &[u32], logits: &'b mut Vec<f32>) -> &'b [f32] {
+        let shape = self.head_shape(picked.len());
+        let out = room(logits, picked.len() * shape.vocabulary);
+        head_logits(self.hidden(buffers, picked), self.weight(self.parameters.head), shape, out);
+        out
+    }
+
+    /// The rows of a pack.
+    pub(crate) fn score(&self, buffers: &mut Buffers, pack: &Pack, temperature: f32) -> HeadRows {
+        let count = pack.ids.len();
+        let mut rows = HeadRows { logp: vec![0.0; count], entropy: vec![0.0; count] };
+        if count > 0 {
+            self.run_pack(buffers, pack, |_| {});
+            let mut log_sum_exp = vec![0.0; count];
+            head_rows(
+                self.hidden(buffers, &pack.scored),
+                self.weight(self.parameters.head),
+                &pack.ids,
+                1.0 / temperature,
+                self.head_shape(count),
+                &mut rows.logp,
+                &mut rows.entropy,
+                &mut log_sum_exp,
+            );
+        }
+        rows
+    }
+}

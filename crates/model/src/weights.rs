@@ -1,0 +1,76 @@
+//! The one copy of a model's weights, shared by the sampler and by every training graph.
+
+use burn::{
+    backend::{Flex, tensor::FloatTensor},
+    tensor::{Tensor, TensorData},
+};
+
+use crate::layer::ModelParameters;
+
+/// A parameter's values as Burn's CPU tensor: the training graph's leaves share its storage,
+/// slice kernels read it in place.
+type Storage = FloatTensor<Flex>;
+
+/// Values of every parameter, in the order of [`ModelParameters::infos`], row-major f32.
+#[derive(Debug)]
+pub struct Weights {
+    storage: Vec<Storage>,
+    shapes: Vec<Vec<usize>>,
+}
+
+impl Weights {
+    /// Takes the values of one parameter after the other.
+    ///
+    /// # Panics
+    /// `values` has another length than the parameters, or one of them than its shape: the caller
+    /// made them from `parameters`.
+    pub(crate) fn new(parameters: &ModelParameters, values: impl IntoIterator<Item = Vec<f32>>) -> Self {
+        let shapes: Vec<Vec<usize>> = parameters.infos.iter().map(|info| info.shape.clone()).collect();
+        let storage: Vec<Storage> =
+            values.into_iter().zip(&shapes).map(|(values, shape)| store(values, shape)).collect();
+        assert_eq!(storage.len(), shapes.len(), "one list of values a parameter");
+        Self { storage, shapes }
+    }
+
+    /// Number of parameters.
+    pub fn count(&self) -> usize {
+        self.storage.len()
+    }
+
+    /// The values of parameter `index`.
+    pub fn slice(&self, index: usize) -> &[f32] {
+        // Storage is made contiguous and in f32 by `store`, and nothing changes its layout.
+        self.storage[index].as_slice::<f32>().unwrap_or_default()
+    }
+
+    /// The values of parameter `index`, to be changed in place. Nothing is copied unless a
+    /// training graph still holds the storage, and a graph borrows the policy for as long as it lives.
+    pub fn slice_mut(&mut self, index: usize) -> &mut [f32] {
+        self.storage[index].storage_mut::<f32>()
+    }
+
+    /// Whether nothing but this holds the storage of parameter `index`.
+    pub fn is_unique(&self, index: usize) -> bool {
+        self.storage[index].is_unique()
+    }
+
+    /// Shape of parameter `index`.
+    pub fn shape(&self, index: usize) -> &[usize] {
+        &self.shapes[index]
+    }
+
+    /// Parameter `index` as a tensor of rank `D` that shares the storage.
+    pub(crate) fn tensor<const D: usize>(&self, index: usize) -> Tensor<D> {
+        Tensor::from_primitive::<Flex>(self.storage[index].clone())
+    }
+
+    /// A copy with storage of its own.
+    pub fn duplicate(&self) -> Self {
+        let storage = (0..self.count()).map(|index| store(self.slice(index).to_vec(), &self.shapes[index])).collect();
+        Self { storage, shapes: self.shapes.clone() }
+    }
+}
+
+fn store(values: Vec<f32>, shape: &[usize]) -> Storage {
+    Storage::from_data(TensorData::new(values, shape.to_vec()))
+}

@@ -1,0 +1,88 @@
+//! What the tests of this crate share.
+#![allow(dead_code)]
+
+use std::{path::PathBuf, sync::Arc};
+
+use cohort_core::{Context, Controls, Decoding, Policy, Request, RowSpec, Rows, Sample, Stream};
+use cohort_model::{Architecture, Blueprint, TextPolicy};
+
+/// A two-layer model with grouped heads; `rng` decides its weights.
+pub fn tiny(seed: u64, tied: bool) -> TextPolicy {
+    let blueprint = Blueprint {
+        vocabulary: 40,
+        width: 32,
+        layers: 2,
+        query_heads: 4,
+        kv_heads: 2,
+        head_dim: 8,
+        inner: 48,
+        positions: 96,
+        rope_theta: 10_000.0,
+        norm_eps: 1e-6,
+        tied,
+        end_ids: vec![1],
+        pad_id: Some(0),
+    };
+    let architecture = Architecture::new(&blueprint).expect("a possible architecture");
+    let mut policy = TextPolicy::new(architecture, Vec::new(), Stream::new(seed, "init")).expect("a new policy");
+    scale(&mut policy, 8.0);
+    policy
+}
+
+/// Larger weights, so that distributions are far from uniform.
+pub fn scale(policy: &mut TextPolicy, factor: f32) {
+    for index in 0..policy.parameters().len() {
+        if policy.parameters()[index].shape.len() == 2 {
+            policy.write(index, &mut |values| values.iter_mut().for_each(|x| *x *= factor));
+        }
+    }
+}
+
+pub fn controls(temperature: f32, max_actions: usize) -> Controls {
+    Controls {
+        decoding: Decoding::Temperature(temperature),
+        max_actions,
+        stop: vec![1],
+        forbidden: Vec::new(),
+        policy_version: 0,
+    }
+}
+
+/// `count` requests over a few contexts of different lengths.
+pub fn requests(count: usize, controls: &Controls, seed: u64) -> Vec<Request> {
+    let controls = Arc::new(controls.clone());
+    let stream = Stream::new(seed, "sample");
+    (0..count)
+        .map(|i| {
+            let prompt = (i / 3) as u32;
+            let ids: Vec<u32> = (0..1 + prompt % 7).map(|j| 2 + (prompt * 5 + j * 3) % 38).collect();
+            Request {
+                context: Context::of_tokens(ids),
+                controls: Arc::clone(&controls),
+                dice: stream.dice(0, prompt, i as u32),
+            }
+        })
+        .collect()
+}
+
+pub fn rows(policy: &TextPolicy, samples: &[&Sample], temperature: f32) -> Vec<Rows> {
+    policy.rows(samples, RowSpec { temperature }).expect("rows")
+}
+
+pub fn forward(policy: &TextPolicy, samples: &[&Sample], temperature: f32) -> Vec<Rows> {
+    policy.forward(samples, RowSpec { temperature }).expect("forward").0
+}
+
+/// The shared data's `name`, or a note that the test is skipped. Where `COHORT_REQUIRE=all` asks for every
+/// test, absence is a failure.
+pub fn shared_data(test: &str, name: &str) -> Option<PathBuf> {
+    let found = std::env::var_os("COHORT_DATA").map(|root| PathBuf::from(root).join(name)).filter(|path| path.exists());
+    if found.is_none() {
+        assert!(
+            std::env::var("COHORT_REQUIRE").as_deref() != Ok("all"),
+            "{test} needs {name} under COHORT_DATA, and COHORT_REQUIRE=all asks for every test"
+        );
+        println!("skipped: {test}");
+    }
+    found
+}
