@@ -1,1 +1,25 @@
+//! GRPO-family reinforcement-learning post-training.
+//!
+//! A [`Recipe`] makes one choice on each axis; [`Trainer`] runs it. Rewards can be closures and policies
+//! your own:
+//!
+//! ```no_run
+//! use cohort::{Trainer, View};
+//!
+//! let summary = Trainer::from_recipe("recipes/quickstart.toml")?
+//!     .set("train.steps=5")?
+//!     .reward("short", (0.0, 1.0), |view: &View<'_>| 1.0 / (1.0 + view.tokens.len() as f64))
+//!     .run("runs/short")?;
+//! println!("{:?}", summary.eval.after);
+//! # Ok::<(), cohort::Error>(())
+//! ```
 
+pub mod report;
+mod trainer;
+
+pub use cohort_core as core;
+pub use cohort_core::{Outcome, Policy};
+pub use cohort_env::{self as env, Item, Split, Task, Verifier, View, from_fn};
+pub use cohort_model as model;
+pub use cohort_train::{self as train, Error, Recipe, RecipeError, Setup, Summary};
+pub use trainer::Trainer;

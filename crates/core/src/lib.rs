@@ -37,4 +37,4 @@ pub use policy::{Controls, Decoding, Gradient, ParameterInfo, Policy, PolicyErro
 pub use random::{Dice, Stream};
 pub use row::{RowGradients, Rows};
 pub use sample::{Sample, StopReason};
-pub use turn::{Turn, Turns};
+pub use turn::{SingleTurn, Turn, Turns};

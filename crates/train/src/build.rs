@@ -1,0 +1,181 @@
+//! From a recipe to what it names: the policy, the task, the rewards, the strategy.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use cohort_core::{Policy, SingleTurn, Stream};
+use cohort_env::{ChatTemplate, Codec, CodecError, Limits, Source, SpecialTokens, TaskError, locate};
+use cohort_model::{Architecture, Blueprint, ModelError, TextPolicy, TextTokenizer, arithmetic_tokenizer};
+use cohort_rollout::{Independent, Strategy};
+use serde_json::Value;
+
+use crate::{
+    checkpoint,
+    error::Error,
+    recipe::{
+        PolicySource, Recipe, TaskSource,
+        low::{BuiltinTokenizer, NewPolicy, StrategySection},
+    },
+    run::Setup,
+    sampling::MAX_TURNS,
+    world::{Term, World},
+};
+
+/// Where things outside the recipe are.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// What `data:NAME` is below: the value of `COHORT_DATA`.
+    pub data: Option<PathBuf>,
+}
+
+impl Places {
+    /// From the environment.
+    pub fn of_environment() -> Self {
+        Self { data: std::env::var_os("COHORT_DATA").filter(|v| !v.is_empty()).map(PathBuf::from) }
+    }
+}
+
+/// Builds the policy and the world of a recipe. The configuration is checked before the weights, these before
+/// the rows.
+pub fn setup(recipe: &Recipe, places: &Places) -> Result<Setup, Error> {
+    let policy = policy(recipe, places)?;
+    let world = world(recipe, &policy, places)?;
+    Ok(Setup { policy: Box::new(policy), world })
+}
+
+/// The policy that a recipe starts from.
+pub fn policy(recipe: &Recipe, places: &Places) -> Result<TextPolicy, Error> {
+    match &recipe.policy {
+        PolicySource::Directory(path) => {
+            load_policy(&locate("policy.model", path, places.data.as_deref()).map_err(TaskError::from)?)
+        }
+        PolicySource::New(new) => Ok(new_policy(new)?),
+    }
+}
+
+/// Loads a model directory; one that Cohort wrote is held against its checksums, after its configuration.
+pub fn load_policy(directory: &Path) -> Result<TextPolicy, Error> {
+    Architecture::read(directory).map_err(ModelError::from)?;
+    checkpoint::verify(directory)?;
+    Ok(TextPolicy::load(directory)?)
+}
+
+fn new_policy(new: &NewPolicy) -> Result<TextPolicy, ModelError> {
+    let BuiltinTokenizer::Arithmetic = new.tokenizer;
+    let blueprint = Blueprint {
+        vocabulary: 64,
+        width: new.width,
+        layers: new.layers,
+        query_heads: new.heads,
+        kv_heads: new.kv_heads,
+        head_dim: new.head_dim,
+        inner: new.inner,
+        positions: new.positions,
+        rope_theta: new.rope_theta,
+        norm_eps: 1e-6,
+        tied: true,
+        end_ids: vec![1],
+        pad_id: Some(0),
+    };
+    TextPolicy::new(Architecture::new(&blueprint)?, arithmetic_tokenizer(), Stream::new(new.seed, "policy"))
+}
+
+/// The world of a recipe, in the tokens of `policy`.
+pub fn world(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<World, Error> {
+    let architecture = policy.architecture();
+    let tokenizer = policy.tokenizer().cloned().ok_or_else(|| missing_tokenizer(recipe))?;
+    let codec = Arc::new(TokenizerCodec { tokenizer, end: architecture.end_ids.first().copied() });
+    let positions = policy.position_limit().unwrap_or(usize::MAX);
+    let limits = Limits { prompt: positions.saturating_sub(recipe.rollout.max_new_tokens), total: positions };
+    let task = match &recipe.task {
+        TaskSource::Arithmetic(arithmetic) => arithmetic.build(codec.as_ref(), limits)?,
+        TaskSource::Data(data) => {
+            let chat_template = if data.messages.is_some() { chat_template(policy)? } else { None };
+            data.load(&Source {
+                codec: codec.as_ref(),
+                limits,
+                data_folder: places.data.as_deref(),
+                chat_template: chat_template.as_ref(),
+            })?
+        }
+    };
+    let terms: Vec<Term> = recipe
+        .reward
+        .terms
+        .iter()
+        .map(|(name, term)| Term {
+            name: name.clone(),
+            weight: term.weight,
+            verifier: term.verifier.build().expect("the recipe built it when it was validated"),
+        })
+        .collect();
+    let correct = terms.iter().position(|t| t.name == recipe.correct).expect("the recipe names one of its terms");
+    let forbidden = match recipe.rollout.ignore_eos {
+        true => architecture.end_ids.iter().copied().chain(architecture.pad_id).collect(),
+        false => Vec::new(),
+    };
+    Ok(World {
+        task,
+        codec,
+        turns: Box::new(SingleTurn),
+        strategy: strategy(recipe),
+        terms,
+        correct,
+        stop: architecture.end_ids.clone(),
+        forbidden,
+    })
+}
+
+fn strategy(recipe: &Recipe) -> Box<dyn Strategy> {
+    match recipe.rollout.strategy {
+        StrategySection::Independent => {
+            Box::new(Independent { group_size: recipe.rollout.group_size, max_turns: MAX_TURNS })
+        }
+    }
+}
+
+fn missing_tokenizer(recipe: &Recipe) -> Error {
+    let path = match &recipe.policy {
+        PolicySource::Directory(path) => PathBuf::from(path).join("tokenizer.json"),
+        PolicySource::New(_) => PathBuf::from("tokenizer.json"),
+    };
+    let expected = "the fast tokenizer of the model";
+    Error::Model(ModelError::Config(cohort_model::ConfigError::MissingFile { path, expected }))
+}
+
+/// The chat template of a policy's directory: `chat_template.jinja`, or the field of `tokenizer_config.json`.
+fn chat_template(policy: &TextPolicy) -> Result<Option<ChatTemplate>, TaskError> {
+    let asset = |name: &str| policy.assets().iter().find(|a| a.name == name).map(|a| a.bytes.as_slice());
+    let config: Value = asset("tokenizer_config.json").and_then(|b| serde_json::from_slice(b).ok()).unwrap_or_default();
+    let own = asset("chat_template.jinja").map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let Some(template) = own.or_else(|| config["chat_template"].as_str().map(str::to_owned)) else { return Ok(None) };
+    // A token stands there as a string, or as an object with its content.
+    let token = |name: &str| {
+        let token = &config[name];
+        token.as_str().or_else(|| token["content"].as_str()).map(str::to_owned)
+    };
+    let special = SpecialTokens { bos: token("bos_token"), eos: token("eos_token") };
+    ChatTemplate::new(&template, special).map(Some)
+}
+
+/// A model's tokenizer, as tasks and rewards need it.
+struct TokenizerCodec {
+    tokenizer: TextTokenizer,
+    end: Option<u32>,
+}
+
+impl Codec for TokenizerCodec {
+    fn encode(&self, text: &str) -> Result<Vec<u32>, CodecError> {
+        self.tokenizer.encode(text).map_err(|e| CodecError { reason: e.to_string() })
+    }
+
+    fn decode(&self, tokens: &[u32]) -> String {
+        self.tokenizer.decode(tokens)
+    }
+
+    fn end_of_sequence(&self) -> Option<u32> {
+        self.end
+    }
+}

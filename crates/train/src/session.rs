@@ -27,7 +27,7 @@ use crate::{
     recipe::{Recipe, hex},
     run_dir::{LogName, RunDir, Tokens},
     timing::{Seconds, seconds, timed},
-    update::Pass,
+    update::{Pass, Passed},
     worker::Workers,
     world::World,
 };
@@ -168,34 +168,37 @@ impl Session<'_> {
         self.directory.manifest.checkpoint.as_ref().map(|name| self.directory.checkpoints().join(name))
     }
 
-    /// Applies the update of a pass, or skips it where anything in it is not finite: that is counted, dumped, and
-    /// ends the run the third time in a row.
+    /// Applies the update of a pass and hands the pass back; skips it where anything in it is not finite. A skip is
+    /// counted and dumped, and the third in a row ends the run.
     pub fn update(
         &mut self,
-        pass: &Pass,
+        passed: Passed,
         lr: f64,
         step: u64,
         metrics: &mut Metrics,
         dump: impl FnOnce() -> Value,
-    ) -> Result<(), Error> {
-        let Some(what) = pass.first_not_finite(self.policy.as_ref()) else {
-            let norm = pass.gradient.norm();
-            self.optimizer.apply(self.policy.as_mut(), &pass.gradient, norm, lr);
-            self.state.skipped_in_a_row = 0;
-            metrics.merge(&pass.metrics);
-            metrics.add("grad_norm", Metric::mean_of(norm));
-            metrics.add("lr", Metric::mean_of(lr));
-            return Ok(());
+    ) -> Result<Option<Pass>, Error> {
+        let what = match passed {
+            Passed::Finite(pass) => {
+                let norm = pass.gradient.norm();
+                self.optimizer.apply(self.policy.as_mut(), &pass.gradient, norm, lr);
+                self.state.skipped_in_a_row = 0;
+                metrics.merge(&pass.metrics);
+                metrics.add("grad_norm", Metric::mean_of(norm));
+                metrics.add("lr", Metric::mean_of(lr));
+                return Ok(Some(pass));
+            }
+            Passed::NotFinite(what) => what,
         };
         self.state.skipped_in_a_row += 1;
         metrics.add("updates/skipped", Metric::Sum(1.0));
         let path = self.directory.dump(&format!("step-{step:06}-not-finite"), &dump())?;
-        let text = format!("step {step}: {what} is not finite; the update is skipped, the batch is in {}", path.display());
+        let text = format!("step {step}: {what}; the update is skipped, the batch is in {}", path.display());
         self.observer.event(Event::Warning(&text));
         if self.state.skipped_in_a_row >= 3 {
             return Err(Error::NotFinite { step, what, dump: path });
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Writes an evaluation down and shows it.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use cohort_core::{
-    Gradient, Policy, RowGradients, RowSpec, Rows, Sample,
+    Gradient, Policy, PolicyError, RowGradients, RowSpec, Rows, Sample,
     metric::Metrics,
     objective::{Objective, Trajectory},
 };
@@ -34,6 +34,12 @@ pub struct Pass {
     pub metrics: Metrics,
 }
 
+/// What came of a pass: numbers, or the first one that is none.
+pub enum Passed {
+    Finite(Pass),
+    NotFinite(String),
+}
+
 struct Block {
     rows: Vec<Rows>,
     row_gradients: Vec<RowGradients>,
@@ -52,7 +58,7 @@ impl Batch<'_> {
         old: Option<&[Rows]>,
         workers: Workers,
         step: u64,
-    ) -> Result<Pass, Error> {
+    ) -> Result<Passed, Error> {
         let masks: Vec<Vec<f64>> = self.examples.iter().map(|e| e.mask.clone()).collect();
         let weights = objective.denominator.weights(&masks);
         let sum = GradientSum::new(self.blocks.len());
@@ -78,7 +84,14 @@ impl Batch<'_> {
             }
             sum.put(index, tape.backward(&block.row_gradients));
             Ok(block)
-        })?;
+        });
+        let blocks = match blocks {
+            Ok(blocks) => blocks,
+            Err(Error::Policy { source: source @ PolicyError::NotFinite { .. }, .. }) => {
+                return Ok(Passed::NotFinite(source.to_string()));
+            }
+            Err(e) => return Err(e),
+        };
         let mut pass = Pass {
             gradient: sum.total().expect("every block put its gradient"),
             rows: Vec::with_capacity(self.examples.len()),
@@ -90,19 +103,22 @@ impl Batch<'_> {
             pass.row_gradients.extend(block.row_gradients);
             pass.metrics.merge(&block.metrics);
         }
-        Ok(pass)
+        Ok(match pass.first_not_finite(policy) {
+            Some(what) => Passed::NotFinite(what),
+            None => Passed::Finite(pass),
+        })
     }
 }
 
 impl Pass {
-    /// What is not finite, where anything is: a row (sample and action) or a parameter's gradient.
-    pub fn first_not_finite(&self, policy: &dyn Policy) -> Option<String> {
+    /// A row (sample and action) or a parameter's gradient.
+    fn first_not_finite(&self, policy: &dyn Policy) -> Option<String> {
         let row = self.rows.iter().enumerate().find_map(|(s, rows)| {
-            rows.first_not_finite().map(|(action, column)| format!("{column} of action {action} of sample {s}"))
+            rows.first_not_finite().map(|(action, column)| format!("{column} of action {action} of sample {s} is not finite"))
         });
         row.or_else(|| {
             let index = self.gradient.first_not_finite()?;
-            Some(format!("the gradient of `{}`", policy.parameters()[index].name))
+            Some(format!("the gradient of `{}` is not finite", policy.parameters()[index].name))
         })
     }
 }

@@ -34,13 +34,13 @@ pub(super) fn measure(world: &World, groups: &[Group], metrics: &mut Metrics) {
     }
 }
 
-/// One line an episode. `coefficients` and `pass` go sample by sample, a group's auxiliary ones after its episodes'.
+/// One line an episode, with the sampler's rows where there was no finite pass. `coefficients` and `pass` go sample by sample, a group's auxiliary ones after its episodes'.
 pub(super) fn rollouts(
     world: &World,
     step: u64,
     groups: &[Group],
     coefficients: &[&[f64]],
-    pass: &Pass,
+    pass: Option<&Pass>,
     split: Split,
 ) -> String {
     let mut text = String::new();
@@ -54,7 +54,8 @@ pub(super) fn rollouts(
             let samples = one.samples.iter().map(|sample| {
                 let i = next;
                 next += 1;
-                trained(world, sample, coefficients[i], &pass.rows[i], &pass.row_gradients[i].logp)
+                let rows = pass.map_or(&sample.behaviour, |pass| &pass.rows[i]);
+                trained(world, sample, coefficients[i], rows, pass.map(|pass| pass.row_gradients[i].logp.as_slice()))
             });
             fields.insert("samples".to_owned(), samples.collect());
             fields.insert("advantage".to_owned(), json!(coefficients.get(next.wrapping_sub(1)).and_then(|c| c.first())));
@@ -86,7 +87,7 @@ pub(super) fn episode(world: &World, step: u64, group: &Group, episode: &Episode
     })
 }
 
-fn trained(world: &World, sample: &Sample, coefficient: &[f64], rows: &Rows, d_logp: &[f64]) -> Value {
+fn trained(world: &World, sample: &Sample, coefficient: &[f64], rows: &Rows, d_logp: Option<&[f64]>) -> Value {
     // Rows are f32 in f64's clothes; what is written need not be longer than what was computed.
     let short = |column: &[f64]| column.iter().map(|&x| x as f32).collect::<Vec<_>>();
     let mut value = json!({
@@ -98,7 +99,7 @@ fn trained(world: &World, sample: &Sample, coefficient: &[f64], rows: &Rows, d_l
         "coefficient": short(coefficient.get(..1).unwrap_or_default()),
         "logp": short(&rows.logp),
         "entropy": short(&rows.entropy),
-        "d_logp": short(d_logp),
+        "d_logp": d_logp.map(short),
     });
     let others: Vec<(usize, Author)> =
         sample.actions.iter().enumerate().filter(|(_, a)| a.author != Author::Policy).map(|(i, a)| (i, a.author)).collect();
@@ -116,9 +117,9 @@ fn trained(world: &World, sample: &Sample, coefficient: &[f64], rows: &Rows, d_l
 }
 
 /// A whole batch, for a dump.
-pub(super) fn batch(world: &World, step: u64, groups: &[Group], rows: &[Rows], split: Split) -> Value {
+pub(super) fn batch(world: &World, step: u64, groups: &[Group], split: Split) -> Value {
     let episodes = groups.iter().flat_map(|g| g.episodes.iter().map(move |e| episode(world, step, g, e, split)));
-    json!({ "step": step, "episodes": episodes.collect::<Vec<_>>(), "rows": rows })
+    json!({ "step": step, "episodes": episodes.collect::<Vec<_>>() })
 }
 
 /// An outcome in words.

@@ -20,7 +20,7 @@ use crate::{
     sampling::Sampling,
     session::{Best, Session},
     timing::{Seconds, timed},
-    update::{Batch, Example, Pass},
+    update::{Batch, Example, Pass, Passed},
     worker::Workers,
 };
 
@@ -111,7 +111,7 @@ impl<'a> RlStage<'a> {
             .collect()
     }
 
-    /// All updates on one batch; the first pass is returned.
+    /// All updates on one batch. The first pass is returned; `None` where it was not finite.
     fn reinforce(
         &self,
         session: &mut Session<'_>,
@@ -119,23 +119,23 @@ impl<'a> RlStage<'a> {
         examples: &[Example<'_>],
         step: u64,
         metrics: &mut Metrics,
-    ) -> Result<Pass, Error> {
+    ) -> Result<Option<Pass>, Error> {
         let blocks = blocks_of(groups, self.recipe.train.groups_per_block);
         let batch = Batch { examples, blocks: &blocks, spec: self.spec() };
         let mut first: Option<Pass> = None;
-        for _ in 0..self.recipe.train.inner_epochs {
+        for epoch in 0..self.recipe.train.inner_epochs {
             let old = first.as_ref().map(|pass| pass.rows.as_slice());
-            let pass = batch.pass(session.policy.as_ref(), &self.recipe.objective, old, session.workers, step)?;
-            if first.is_none() {
+            let passed = batch.pass(session.policy.as_ref(), &self.recipe.objective, old, session.workers, step)?;
+            if let (0, Passed::Finite(pass)) = (epoch, &passed) {
                 self.hold_gap(session, examples, &pass.rows, step, metrics)?;
             }
             let rate = session.optimizer.learning_rate(step, self.recipe.train.steps);
-            let (world, recorded) = (session.world, &pass);
-            let dump = || record::batch(world, step, groups, &recorded.rows, Split::Train);
-            session.update(&pass, rate, step, metrics, dump)?;
+            let world = session.world;
+            let dump = || record::batch(world, step, groups, Split::Train);
+            let Some(pass) = session.update(passed, rate, step, metrics, dump)? else { break };
             first.get_or_insert(pass);
         }
-        Ok(first.expect("a recipe has at least one inner epoch"))
+        Ok(first)
     }
 
     /// Measures how far sampler and trainer are apart, and ends the run above the red line.
@@ -212,7 +212,7 @@ impl Stage for RlStage<'_> {
             timed(&mut seconds.train, || self.reinforce(session, &groups, &examples, step, &mut metrics))?;
         record::measure(session.world, &groups, &mut metrics);
         let advantages: Vec<&[f64]> = examples.iter().map(|e| e.coefficient.as_slice()).collect();
-        let rollouts = record::rollouts(session.world, step, &groups, &advantages, &pass, Split::Train);
+        let rollouts = record::rollouts(session.world, step, &groups, &advantages, pass.as_ref(), Split::Train);
         let cost = groups.iter().flat_map(|g| &g.episodes).fold(cohort_core::Cost::default(), |mut sum, e| {
             sum += e.cost;
             sum

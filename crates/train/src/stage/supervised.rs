@@ -88,10 +88,10 @@ impl Stage for SupervisedStage<'_> {
         let batch = Batch { examples: &examples, blocks: &blocks, spec: RowSpec { temperature: 1.0 } };
         let mut metrics = Metrics::default();
         timed(&mut seconds.train, || -> Result<(), Error> {
-            let pass = batch.pass(session.policy.as_ref(), &self.objective, None, session.workers, step)?;
+            let passed = batch.pass(session.policy.as_ref(), &self.objective, None, session.workers, step)?;
             let dump = || json!({ "rows": chosen.iter().map(|&i| items[self.rows[i]].origin.to_string()).collect::<Vec<_>>() });
             let rate = session.optimizer.learning_rate(step, self.config.section.steps);
-            session.update(&pass, rate, step, &mut metrics, dump)
+            session.update(passed, rate, step, &mut metrics, dump).map(drop)
         })?;
         let trained: usize = samples.iter().map(|s| s.actions.len()).sum();
         metrics.add("tokens/trained", Metric::Sum(trained as f64));

@@ -1,0 +1,113 @@
+//! A run as a library call.
+
+use std::path::{Path, PathBuf};
+
+use cohort_env::{IntoOutcome, View, from_fn};
+use cohort_train::{
+    Error, Options, Recipe, Setup, Summary,
+    build::{Places, setup},
+    cold_start::cache_folder,
+    observe::{Observer, Silent},
+    run_dir::Start,
+    session::Interrupt,
+    world::Term,
+};
+
+/// Builds a run from a recipe, with parts of your own.
+pub struct Trainer {
+    file: PathBuf,
+    overrides: Vec<String>,
+    rewards: Vec<Term>,
+    setup: Option<Setup>,
+    observer: Box<dyn Observer>,
+    start: Start,
+    interrupt: Interrupt,
+}
+
+impl Trainer {
+    /// A run of the recipe at `path`.
+    ///
+    /// # Errors
+    /// The recipe cannot be read or run; the error names key and line.
+    pub fn from_recipe(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Recipe::read(path.as_ref(), &[], None)?;
+        Ok(Self {
+            file: path.as_ref().to_owned(),
+            overrides: Vec::new(),
+            rewards: Vec::new(),
+            setup: None,
+            observer: Box::new(Silent),
+            start: Start::Fresh,
+            interrupt: Interrupt::default(),
+        })
+    }
+
+    /// Sets a key, as `--set KEY=VALUE` does.
+    ///
+    /// # Errors
+    /// The key is unknown, or the recipe cannot be run with it.
+    pub fn set(mut self, key_value: &str) -> Result<Self, Error> {
+        self.overrides.push(key_value.to_owned());
+        self.recipe()?;
+        Ok(self)
+    }
+
+    /// Adds a reward term of weight 1: a function of what the policy wrote. Values outside `range` are errors.
+    pub fn reward<R: IntoOutcome>(
+        mut self,
+        name: &str,
+        range: (f64, f64),
+        score: impl for<'a> Fn(&View<'a>) -> R + Send + Sync + 'static,
+    ) -> Self {
+        self.rewards.push(Term { name: name.to_owned(), weight: 1.0, verifier: from_fn(name, range, score) });
+        self
+    }
+
+    /// Trains a policy of your own in a world of your own; the recipe's `policy`, `data` and `reward` are not read.
+    pub fn with(mut self, setup: Setup) -> Self {
+        self.setup = Some(setup);
+        self
+    }
+
+    /// Watches the run.
+    pub fn observe(mut self, observer: impl Observer + 'static) -> Self {
+        self.observer = Box::new(observer);
+        self
+    }
+
+    /// Goes on with what the run directory holds.
+    pub fn resume(mut self) -> Self {
+        self.start = Start::Resume;
+        self
+    }
+
+    /// Setting it ends the run after the step under way, with a checkpoint.
+    pub fn interrupt(&self) -> Interrupt {
+        self.interrupt.clone()
+    }
+
+    fn recipe(&self) -> Result<Recipe, Error> {
+        Ok(Recipe::read(&self.file, &self.overrides, None)?)
+    }
+
+    /// Runs it in `run_dir`, to its end.
+    ///
+    /// # Errors
+    /// See [`Error`]; what was committed before it stays in the directory.
+    pub fn run(mut self, run_dir: impl AsRef<Path>) -> Result<Summary, Error> {
+        let recipe = self.recipe()?;
+        let mut setup = match self.setup.take() {
+            Some(setup) => setup,
+            None => setup(&recipe, &Places::of_environment())?,
+        };
+        setup.world.terms.append(&mut self.rewards);
+        let options = Options {
+            run_dir: run_dir.as_ref().to_owned(),
+            start: self.start,
+            workers: None,
+            cache: cache_folder(|name| std::env::var(name).ok()),
+            interrupt: self.interrupt,
+        };
+        cohort_train::train(&recipe, setup, &options, self.observer.as_mut())
+    }
+}
