@@ -138,7 +138,10 @@ fn a_broken_configuration_comes_before_broken_weights() {
     fs::write(model.path().join("model.safetensors"), b"junk").expect("written");
     fs::write(model.path().join("config.json"), b"{\"model_type\": \"qwen3\",").expect("written");
     config_fault(TextPolicy::load(model.path()), &["config.json", "line 1"]);
-    config_fault(model.with("model_type", json!("gpt2")), &["`model_type` is \"gpt2\"", "qwen3, qwen2, llama, mistral"]);
+    config_fault(
+        model.with("model_type", json!("gpt2")),
+        &["`model_type` is \"gpt2\"", "qwen3, qwen2, llama, mistral"],
+    );
     fs::remove_file(model.path().join("model.safetensors")).expect("removed");
     config_fault(model.with("use_cache", json!(true)), &["model.safetensors"]);
 }
@@ -237,7 +240,10 @@ fn damaged_weights_are_named() {
     let file = "model.safetensors";
     let norm = "model.norm.weight";
     weights_fault(model.with_tensors(|t| drop(t.remove(norm))), &[file, norm, "missing"]);
-    weights_fault(model.with_tensors(|t| t.get_mut(norm).expect("there").0 = vec![4, 4]), &[file, norm, "[4, 4]", "[16]"]);
+    weights_fault(
+        model.with_tensors(|t| t.get_mut(norm).expect("there").0 = vec![4, 4]),
+        &[file, norm, "[4, 4]", "[16]"],
+    );
     weights_fault(
         model.with_tensors(|t| drop(t.insert("model.layers.2.mlp.up_proj.weight".into(), (vec![1], vec![0.0])))),
         &[file, "model.layers.2.mlp.up_proj.weight", "no place"],
@@ -264,7 +270,10 @@ fn ignorable_tensors_are_ignored() {
     });
     assert!(loaded.is_ok());
     assert!(cohort_core::Policy::parameters(&loaded.expect("loads")).iter().all(|info| info.name != "lm_head.weight"));
-    weights_fault(model.with("tie_word_embeddings", json!(false)).and_then(|_| model.with_tensors(|_| ())), &["lm_head.weight"]);
+    weights_fault(
+        model.with("tie_word_embeddings", json!(false)).and_then(|_| model.with_tensors(|_| ())),
+        &["lm_head.weight"],
+    );
 }
 
 #[test]
@@ -315,7 +324,8 @@ fn half_precision_is_read_into_f32() {
         let views = bytes
             .iter()
             .map(|(name, shape, bytes)| (name, TensorView::new(dtype, shape.clone(), bytes).expect("a view")));
-        fs::write(model.path().join("model.safetensors"), serialize(views, None).expect("safetensors")).expect("written");
+        fs::write(model.path().join("model.safetensors"), serialize(views, None).expect("safetensors"))
+            .expect("written");
         let loaded = TextPolicy::load(model.path());
         if dtype == Dtype::F64 {
             weights_fault(loaded, &["model.safetensors", "F64", "BF16"]);

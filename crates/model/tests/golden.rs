@@ -7,9 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use cohort_core::{
-    Context, Controls, Decoding, Policy, Request, RowGradients, RowSpec, Sample, StopReason, Stream,
-};
+use cohort_core::{Context, Controls, Decoding, Policy, Request, RowGradients, RowSpec, Sample, StopReason, Stream};
 use cohort_model::TextPolicy;
 use common::{forward, rows, shared_data};
 use serde_json::Value;

@@ -8,6 +8,7 @@ mod attention;
 mod forward;
 mod gather;
 mod head;
+mod held;
 mod kernels;
 mod linear;
 mod operation;
