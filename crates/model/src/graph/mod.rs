@@ -13,10 +13,14 @@ mod kernels;
 mod linear;
 mod operation;
 mod operators;
+#[cfg(test)]
+mod plain;
 mod rms_norm;
 mod rope;
 mod swiglu;
 mod tape;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use forward::{Graph, forward};
 pub(crate) use kernels::Kernels;
