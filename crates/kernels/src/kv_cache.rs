@@ -1,6 +1,7 @@
 //! The keys and values of one sequence in one layer, laid out for decoding.
 
-use crate::attention::{AttentionShape, KEY_BLOCK};
+use crate::attention::AttentionShape;
+use crate::attention_rows::KEY_BLOCK;
 use crate::transpose::transpose;
 
 /// A growing cache: keys `[kv_heads][head_dim][stride]`, so that one load takes the same element of neighbouring keys,

@@ -9,12 +9,14 @@
 mod adamw;
 mod attention;
 mod attention_backward;
+mod attention_rows;
 mod draw;
 mod exp;
 mod head;
 mod kv_cache;
 mod level;
 mod linear;
+mod logits;
 mod matrix;
 mod reduce;
 mod rms_norm;
@@ -29,12 +31,13 @@ pub use attention::{AttentionShape, attend, attention};
 pub use attention_backward::attention_backward;
 pub use draw::{categorical, greedy};
 pub use exp::{exp, sigmoid};
-pub use head::{HeadShape, Statistics, head_backward, head_logits, head_rows, logits_row, logits_statistics};
+pub use head::{HeadShape, head_backward, head_logits, head_rows};
 pub use kv_cache::KvCache;
 pub use level::{Level, level};
 pub use linear::{
     LinearShape, linear, linear_grad_bias, linear_grad_input, linear_grad_weight, linear_transposed, transpose_weight,
 };
+pub use logits::{Statistics, logits_row, logits_statistics};
 pub use rms_norm::{rms_norm, rms_norm_backward};
 pub use rope::{RopeTable, rope, rope_backward};
 pub use swiglu::{swiglu, swiglu_backward};

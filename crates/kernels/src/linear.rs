@@ -333,6 +333,9 @@ mod tests {
     fn nothing_to_do_is_fine() {
         let shape = LinearShape { rows: 0, inputs: 4, outputs: 2 };
         linear(&[], &[0.0; 8], None, shape, &mut []);
+        for rows in [1, 2, 9, 300] {
+            check_law(rows, 0, 9, true, 100);
+        }
         let mut d_weight = [1.0; 8];
         linear_grad_weight(&[], &[], shape, &mut d_weight);
         assert_eq!(d_weight, [0.0; 8]);

@@ -137,3 +137,38 @@ fn chains_body<const FMA: bool>(out: &mut [f32], out_stride: usize, accumulate: 
 dispatch! {
     fn chains(out: &mut [f32], out_stride: usize, accumulate: bool, lhs: View, rhs: View) = chains_body
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{chain_step, numbers};
+
+    #[test]
+    fn chains_hold_for_every_layout() {
+        for (m, n, k) in [(2, 2, 40), (5, 7, 600), (16, 16, 100), (1, 9, 3), (20, 30, 513)] {
+            let (a, b) = (numbers(1, m * k), numbers(2, k * n));
+            let lhs = [View::rows(&a, m, k, k), View::rows(&a, k, m, m).transposed()];
+            let rhs = [View::rows(&b, k, n, n), View::rows(&b, n, k, k).transposed()];
+            for (lhs, rhs) in lhs.into_iter().flat_map(|lhs| rhs.map(|rhs| (lhs, rhs))) {
+                let mut out = vec![f32::NAN; m * n];
+                multiply_in_chains(&mut out, n, lhs, rhs);
+                for (at, out) in out.iter().enumerate() {
+                    let term = |acc, p: usize| {
+                        let a = lhs.data[at / n * lhs.row_stride + p * lhs.column_stride];
+                        chain_step(a, rhs.data[p * rhs.row_stride + at % n * rhs.column_stride], acc)
+                    };
+                    let first = (0..k.min(CHUNK)).fold(0.0, term);
+                    let expected = if k > CHUNK { first + (CHUNK..k).fold(0.0, term) } else { first };
+                    assert_eq!(out.to_bits(), expected.to_bits(), "[{m}, {k}] * [{k}, {n}] at {at}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "does not fit slices")]
+    fn a_view_past_its_slice_is_refused() {
+        let short = [0.0; 5];
+        multiply(&mut [0.0; 4], 2, false, View::rows(&short, 2, 3, 3), View::rows(&[0.0; 6], 3, 2, 2));
+    }
+}

@@ -1,12 +1,17 @@
 //! Transposition in square blocks: through registers where the machine has AVX2, else through the first-level cache.
 
+#[cfg(target_arch = "x86_64")]
 use crate::level::{Level, level};
 
 const BLOCK: usize = 8;
 
 /// `out[j * out_stride + i] = x[i * stride + j]` for `i < rows`, `j < columns`.
 pub(crate) fn transpose(x: &[f32], rows: usize, columns: usize, stride: usize, out: &mut [f32], out_stride: usize) {
+    if rows == 0 || columns == 0 {
+        return;
+    }
     let (whole_rows, whole_columns) = (rows / BLOCK * BLOCK, columns / BLOCK * BLOCK);
+    #[cfg(target_arch = "x86_64")]
     let wide = matches!(level(), Level::Avx2 | Level::Avx512);
     for top in (0..whole_rows).step_by(BLOCK) {
         for left in (0..whole_columns).step_by(BLOCK) {
@@ -76,6 +81,7 @@ fn block_avx(x: &[f32], stride: usize, out: &mut [f32], out_stride: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::level::Level;
     use crate::level::tests::at_level;
     use crate::testing::numbers;
 
@@ -89,6 +95,7 @@ mod tests {
                 (17, 9, 12, 17),
                 (40, 33, 50, 41),
                 (0, 8, 8, 8),
+                (9, 0, 0, 9),
                 (16, 7, 7, 16),
             ] {
                 let x = numbers(1, rows * stride);
