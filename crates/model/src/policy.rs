@@ -192,11 +192,12 @@ impl Policy for TextPolicy {
     ) -> Result<(Vec<Rows>, Box<dyn Tape + 'a>), PolicyError> {
         let temperature = check_temperature(spec)?;
         let pack = Pack::of(samples, self.limits())?;
-        let graph = (!pack.ids.is_empty()).then(|| graph::forward::<Kernels>(&self.model(), &pack, temperature));
+        let kernels = Kernels::default();
+        let graph = (!pack.ids.is_empty()).then(|| graph::forward(&self.model(), &pack, temperature, &kernels));
         let packed = graph.as_ref().map(graph::Graph::values).unwrap_or_default();
         let mut rows = Vec::with_capacity(samples.len());
         deal(&pack.counts, 0, packed.chunks_exact(2).map(|row| (row[0], row[1])), &mut rows)?;
-        Ok((rows, Box::new(GraphTape { weights: &self.weights, graph, counts: pack.counts })))
+        Ok((rows, Box::new(GraphTape { weights: &self.weights, graph, _held: kernels.held, counts: pack.counts })))
     }
 
     fn parameters(&self) -> &[ParameterInfo] {

@@ -45,21 +45,21 @@ impl Graph {
 }
 
 /// Builds the graph of a pack with at least one row.
-pub(crate) fn forward<O: Operators>(model: &Model, pack: &Pack, temperature: f32) -> Graph {
+pub(crate) fn forward(model: &Model, pack: &Pack, temperature: f32, operators: &impl Operators) -> Graph {
     let build = Build::new(model, pack);
     let layer = &model.architecture.layer;
     let eps = layer.norm_eps as f32;
-    let mut x = O::gather(build.matrix(model.parameters.embedding), &pack.tokens);
+    let mut x = operators.gather(build.matrix(model.parameters.embedding), &pack.tokens);
     for places in &model.parameters.layers {
-        let normed = O::rms_norm(x.clone(), build.vector(places.attention_norm), eps);
-        x = x + build.attention::<O>(normed, places, eps);
-        let normed = O::rms_norm(x.clone(), build.vector(places.mlp_norm), eps);
-        x = x + build.mlp::<O>(normed, places);
+        let normed = operators.rms_norm(x.clone(), build.vector(places.attention_norm), eps);
+        x = x + build.attention(operators, normed, places, eps);
+        let normed = operators.rms_norm(x.clone(), build.vector(places.mlp_norm), eps);
+        x = x + build.mlp(operators, normed, places);
     }
-    let picked = O::gather(x, &pack.scored);
-    let hidden = O::rms_norm(picked, build.vector(model.parameters.final_norm), eps);
+    let picked = operators.gather(x, &pack.scored);
+    let hidden = operators.rms_norm(picked, build.vector(model.parameters.final_norm), eps);
     let targets = Targets { ids: Arc::clone(&pack.ids), inverse_temperature: 1.0 / temperature };
-    let rows = O::head(hidden, build.matrix(model.parameters.head), &Arc::new(targets));
+    let rows = operators.head(hidden, build.matrix(model.parameters.head), &Arc::new(targets));
     Graph { rows, leaves: build.leaves }
 }
 
@@ -108,30 +108,30 @@ impl Build {
         }
     }
 
-    fn project<O: Operators>(&self, x: Tensor<2>, projection: Projection) -> Tensor<2> {
-        let product = O::linear(x, self.matrix(projection.weight));
+    fn project(&self, operators: &impl Operators, x: Tensor<2>, projection: Projection) -> Tensor<2> {
+        let product = operators.linear(x, self.matrix(projection.weight));
         match projection.bias {
             Some(bias) => product + self.vector(bias).unsqueeze::<2>(),
             None => product,
         }
     }
 
-    fn attention<O: Operators>(&self, x: Tensor<2>, places: &LayerParameters, eps: f32) -> Tensor<2> {
-        let mut queries = self.project::<O>(x.clone(), places.query);
-        let mut keys = self.project::<O>(x.clone(), places.key);
-        let values = self.project::<O>(x, places.value);
+    fn attention(&self, operators: &impl Operators, x: Tensor<2>, places: &LayerParameters, eps: f32) -> Tensor<2> {
+        let mut queries = self.project(operators, x.clone(), places.query);
+        let mut keys = self.project(operators, x.clone(), places.key);
+        let values = self.project(operators, x, places.value);
         if let Some(norms) = places.head_norms {
-            queries = O::rms_norm(queries, self.vector(norms.query), eps);
-            keys = O::rms_norm(keys, self.vector(norms.key), eps);
+            queries = operators.rms_norm(queries, self.vector(norms.query), eps);
+            keys = operators.rms_norm(keys, self.vector(norms.key), eps);
         }
-        let queries = O::rope(queries, &self.query_rotation);
-        let keys = O::rope(keys, &self.key_rotation);
-        self.project::<O>(O::attention(queries, keys, values, &self.layout), places.output)
+        let queries = operators.rope(queries, &self.query_rotation);
+        let keys = operators.rope(keys, &self.key_rotation);
+        self.project(operators, operators.attention(queries, keys, values, &self.layout), places.output)
     }
 
-    fn mlp<O: Operators>(&self, x: Tensor<2>, places: &LayerParameters) -> Tensor<2> {
-        let gate = self.project::<O>(x.clone(), places.gate);
-        let up = self.project::<O>(x, places.up);
-        self.project::<O>(O::swiglu(gate, up), places.down)
+    fn mlp(&self, operators: &impl Operators, x: Tensor<2>, places: &LayerParameters) -> Tensor<2> {
+        let gate = self.project(operators, x.clone(), places.gate);
+        let up = self.project(operators, x, places.up);
+        self.project(operators, operators.swiglu(gate, up), places.down)
     }
 }

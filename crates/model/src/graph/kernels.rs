@@ -14,6 +14,7 @@ use super::{
     attention::{Attend, Layout},
     gather::Gather,
     head::{Head, Statistics, Targets},
+    held::Held,
     linear::Linear,
     operation::{Operation, Values, contiguous, tracked},
     operators::Operators,
@@ -25,21 +26,32 @@ use super::{
 /// [`Operators`] on the primitives of a backend.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait KernelOps: Backend {
-    fn kernel_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
-    fn kernel_rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, eps: f32) -> FloatTensor<Self>;
-    fn kernel_rope(x: FloatTensor<Self>, rotation: Arc<Rotation>) -> FloatTensor<Self>;
+    fn kernel_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, held: Arc<Held>) -> FloatTensor<Self>;
+    fn kernel_rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, eps: f32, held: Arc<Held>)
+    -> FloatTensor<Self>;
+    fn kernel_rope(x: FloatTensor<Self>, rotation: Arc<Rotation>, held: Arc<Held>) -> FloatTensor<Self>;
     fn kernel_attention(
         queries: FloatTensor<Self>,
         keys: FloatTensor<Self>,
         values: FloatTensor<Self>,
         layout: Arc<Layout>,
+        held: Arc<Held>,
     ) -> FloatTensor<Self>;
-    fn kernel_swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
-    fn kernel_gather(table: FloatTensor<Self>, rows: Arc<Vec<u32>>) -> FloatTensor<Self>;
-    fn kernel_head(hidden: FloatTensor<Self>, weight: FloatTensor<Self>, targets: Arc<Targets>) -> FloatTensor<Self>;
+    fn kernel_swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>, held: Arc<Held>) -> FloatTensor<Self>;
+    fn kernel_gather(table: FloatTensor<Self>, rows: Arc<Vec<u32>>, held: Arc<Held>) -> FloatTensor<Self>;
+    fn kernel_head(
+        hidden: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        targets: Arc<Targets>,
+        held: Arc<Held>,
+    ) -> FloatTensor<Self>;
 }
 
-fn untracked<O: Operation<N>, const N: usize>(inputs: [Values; N], make: impl FnOnce([Values; N]) -> O) -> Values {
+fn untracked<O: Operation<N>, const N: usize>(
+    inputs: [Values; N],
+    _: &Held,
+    make: impl FnOnce([Values; N]) -> O,
+) -> Values {
     make(inputs.map(contiguous)).forward()
 }
 
@@ -47,41 +59,39 @@ fn untracked<O: Operation<N>, const N: usize>(inputs: [Values; N], make: impl Fn
 macro_rules! implement {
     ([$($generics:tt)*], $backend:ty, $($run:tt)*) => {
         impl<$($generics)*> KernelOps for $backend {
-            fn kernel_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
-                $($run)*([x, weight], |[x, weight]| Linear { x, weight })
+            fn kernel_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, held: Arc<Held>) -> FloatTensor<Self> {
+                $($run)*([x, weight], &held, |[x, weight]| Linear { x, weight })
             }
 
-            fn kernel_rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, eps: f32) -> FloatTensor<Self> {
-                $($run)*([x, weight], |[x, weight]| RmsNorm { x, weight, eps })
+            fn kernel_rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, eps: f32, held: Arc<Held>) -> FloatTensor<Self> {
+                $($run)*([x, weight], &held, |[x, weight]| RmsNorm { x, weight, eps })
             }
 
-            fn kernel_rope(x: FloatTensor<Self>, rotation: Arc<Rotation>) -> FloatTensor<Self> {
-                $($run)*([x], |[x]| Rotate { x, rotation })
+            fn kernel_rope(x: FloatTensor<Self>, rotation: Arc<Rotation>, held: Arc<Held>) -> FloatTensor<Self> {
+                $($run)*([x], &held, |[x]| Rotate { x, rotation })
             }
 
             fn kernel_attention(
                 queries: FloatTensor<Self>,
                 keys: FloatTensor<Self>,
                 values: FloatTensor<Self>,
-                layout: Arc<Layout>,
-            ) -> FloatTensor<Self> {
-                $($run)*([queries, keys, values], |[queries, keys, values]| Attend { queries, keys, values, layout })
+                layout: Arc<Layout>, held: Arc<Held>) -> FloatTensor<Self> {
+                $($run)*([queries, keys, values], &held, |[queries, keys, values]| Attend { queries, keys, values, layout })
             }
 
-            fn kernel_swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
-                $($run)*([gate, up], |[gate, up]| SwiGlu { gate, up })
+            fn kernel_swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>, held: Arc<Held>) -> FloatTensor<Self> {
+                $($run)*([gate, up], &held, |[gate, up]| SwiGlu { gate, up })
             }
 
-            fn kernel_gather(table: FloatTensor<Self>, rows: Arc<Vec<u32>>) -> FloatTensor<Self> {
-                $($run)*([table], |[table]| Gather { table, rows })
+            fn kernel_gather(table: FloatTensor<Self>, rows: Arc<Vec<u32>>, held: Arc<Held>) -> FloatTensor<Self> {
+                $($run)*([table], &held, |[table]| Gather { table, rows })
             }
 
             fn kernel_head(
                 hidden: FloatTensor<Self>,
                 weight: FloatTensor<Self>,
-                targets: Arc<Targets>,
-            ) -> FloatTensor<Self> {
-                $($run)*([hidden, weight], |[hidden, weight]| {
+                targets: Arc<Targets>, held: Arc<Held>) -> FloatTensor<Self> {
+                $($run)*([hidden, weight], &held, |[hidden, weight]| {
                     Head { hidden, weight, targets, statistics: Statistics::default() }
                 })
             }
@@ -94,36 +104,46 @@ implement!([], Flex, untracked);
 implement!([C: CheckpointStrategy], Autodiff<Flex, C>, tracked::<C, _, _>);
 
 /// [`Operators`] by slice kernels, on the CPU.
-pub(crate) struct Kernels;
+#[derive(Debug, Default)]
+pub(crate) struct Kernels {
+    /// What the graph that is built holds.
+    pub held: Arc<Held>,
+}
+
+impl Kernels {
+    fn held(&self) -> Arc<Held> {
+        Arc::clone(&self.held)
+    }
+}
 
 impl Operators for Kernels {
-    fn linear(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
-        Tensor::from_dispatch(Dispatch::kernel_linear(x.into_dispatch(), weight.into_dispatch()))
+    fn linear(&self, x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+        Tensor::from_dispatch(Dispatch::kernel_linear(x.into_dispatch(), weight.into_dispatch(), self.held()))
     }
 
-    fn rms_norm(x: Tensor<2>, weight: Tensor<1>, eps: f32) -> Tensor<2> {
-        Tensor::from_dispatch(Dispatch::kernel_rms_norm(x.into_dispatch(), weight.into_dispatch(), eps))
+    fn rms_norm(&self, x: Tensor<2>, weight: Tensor<1>, eps: f32) -> Tensor<2> {
+        Tensor::from_dispatch(Dispatch::kernel_rms_norm(x.into_dispatch(), weight.into_dispatch(), eps, self.held()))
     }
 
-    fn rope(x: Tensor<2>, rotation: &Arc<Rotation>) -> Tensor<2> {
-        Tensor::from_dispatch(Dispatch::kernel_rope(x.into_dispatch(), Arc::clone(rotation)))
+    fn rope(&self, x: Tensor<2>, rotation: &Arc<Rotation>) -> Tensor<2> {
+        Tensor::from_dispatch(Dispatch::kernel_rope(x.into_dispatch(), Arc::clone(rotation), self.held()))
     }
 
-    fn attention(queries: Tensor<2>, keys: Tensor<2>, values: Tensor<2>, layout: &Arc<Layout>) -> Tensor<2> {
+    fn attention(&self, queries: Tensor<2>, keys: Tensor<2>, values: Tensor<2>, layout: &Arc<Layout>) -> Tensor<2> {
         let [queries, keys, values] = [queries, keys, values].map(Tensor::into_dispatch);
-        Tensor::from_dispatch(Dispatch::kernel_attention(queries, keys, values, Arc::clone(layout)))
+        Tensor::from_dispatch(Dispatch::kernel_attention(queries, keys, values, Arc::clone(layout), self.held()))
     }
 
-    fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
-        Tensor::from_dispatch(Dispatch::kernel_swiglu(gate.into_dispatch(), up.into_dispatch()))
+    fn swiglu(&self, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
+        Tensor::from_dispatch(Dispatch::kernel_swiglu(gate.into_dispatch(), up.into_dispatch(), self.held()))
     }
 
-    fn gather(table: Tensor<2>, rows: &Arc<Vec<u32>>) -> Tensor<2> {
-        Tensor::from_dispatch(Dispatch::kernel_gather(table.into_dispatch(), Arc::clone(rows)))
+    fn gather(&self, table: Tensor<2>, rows: &Arc<Vec<u32>>) -> Tensor<2> {
+        Tensor::from_dispatch(Dispatch::kernel_gather(table.into_dispatch(), Arc::clone(rows), self.held()))
     }
 
-    fn head(hidden: Tensor<2>, weight: Tensor<2>, targets: &Arc<Targets>) -> Tensor<2> {
+    fn head(&self, hidden: Tensor<2>, weight: Tensor<2>, targets: &Arc<Targets>) -> Tensor<2> {
         let [hidden, weight] = [hidden, weight].map(Tensor::into_dispatch);
-        Tensor::from_dispatch(Dispatch::kernel_head(hidden, weight, Arc::clone(targets)))
+        Tensor::from_dispatch(Dispatch::kernel_head(hidden, weight, Arc::clone(targets), self.held()))
     }
 }

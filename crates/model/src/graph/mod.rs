@@ -8,14 +8,19 @@ mod attention;
 mod forward;
 mod gather;
 mod head;
+mod held;
 mod kernels;
 mod linear;
 mod operation;
 mod operators;
+#[cfg(test)]
+mod plain;
 mod rms_norm;
 mod rope;
 mod swiglu;
 mod tape;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use forward::{Graph, forward};
 pub(crate) use kernels::Kernels;

@@ -15,13 +15,15 @@ use burn::{
     tensor::TensorData,
 };
 
+use super::held::{Held, Slot};
+
 /// A tensor of numbers.
 pub(super) type Values = FloatTensor<Flex>;
 /// A tensor that a graph knows.
 pub(super) type Tracked = FloatTensor<Autodiff<Flex>>;
 
 /// A differentiable function of `N` tensors, holding its inputs (shared, not copied).
-pub(super) trait Operation<const N: usize>: Clone + Send + fmt::Debug + 'static {
+pub(super) trait Operation<const N: usize>: Send + 'static {
     /// The output; statistics that the backward reads may be kept.
     fn forward(&mut self) -> Values;
 
@@ -38,12 +40,13 @@ impl<O, const N: usize> fmt::Debug for Step<O, N> {
 }
 
 impl<O: Operation<N>, const N: usize> Backward<Flex, N> for Step<O, N> {
-    type State = O;
+    type State = Slot<O>;
 
-    fn backward(self, ops: Ops<O, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+    fn backward(self, ops: Ops<Slot<O>, N>, grads: &mut Gradients, _: &mut Checkpointer) {
         let d_out = contiguous(grads.consume::<Flex>(&ops.node));
         let wanted = ops.parents.each_ref().map(Option::is_some);
-        let derivatives = ops.state.backward(slice(&d_out), wanted);
+        let Some(operation) = ops.state.take() else { unreachable!("the tape goes back before it lets go") };
+        let derivatives = operation.backward(slice(&d_out), wanted);
         for (parent, derivative) in ops.parents.into_iter().zip(derivatives) {
             if let (Some(parent), Some(derivative)) = (parent, derivative) {
                 grads.register::<Flex>(parent.id, derivative);
@@ -52,9 +55,10 @@ impl<O: Operation<N>, const N: usize> Backward<Flex, N> for Step<O, N> {
     }
 }
 
-/// Runs an operation within a graph.
+/// Runs an operation within a graph, whose backward finds it in `held`.
 pub(super) fn tracked<C: CheckpointStrategy, O: Operation<N>, const N: usize>(
     inputs: [Tracked; N],
+    held: &Held,
     make: impl FnOnce([Values; N]) -> O,
 ) -> Tracked {
     let mut guards = Vec::with_capacity(N);
@@ -68,7 +72,7 @@ pub(super) fn tracked<C: CheckpointStrategy, O: Operation<N>, const N: usize>(
     // One guard was pushed for each of the N inputs.
     let Ok(guards) = guards.try_into() else { unreachable!("a guard for each input") };
     match Step::<O, N>(PhantomData).prepare::<C>(guards).compute_bound().stateful() {
-        OpsKind::Tracked(prepared) => prepared.finish(operation, out),
+        OpsKind::Tracked(prepared) => prepared.finish(held.hold(operation), out),
         OpsKind::UnTracked(prepared) => prepared.finish(out),
     }
 }

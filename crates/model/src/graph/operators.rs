@@ -9,17 +9,17 @@ use super::{attention::Layout, head::Targets, rope::Rotation};
 /// The vocabulary of the graph. Activations are `[rows, features]`.
 pub(crate) trait Operators {
     /// `x W'`, weight `[outputs, inputs]`.
-    fn linear(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2>;
+    fn linear(&self, x: Tensor<2>, weight: Tensor<2>) -> Tensor<2>;
     /// `x / sqrt(mean(x^2) + eps) * weight` over groups of `weight`'s length.
-    fn rms_norm(x: Tensor<2>, weight: Tensor<1>, eps: f32) -> Tensor<2>;
+    fn rms_norm(&self, x: Tensor<2>, weight: Tensor<1>, eps: f32) -> Tensor<2>;
     /// Heads rotated by position.
-    fn rope(x: Tensor<2>, rotation: &Arc<Rotation>) -> Tensor<2>;
+    fn rope(&self, x: Tensor<2>, rotation: &Arc<Rotation>) -> Tensor<2>;
     /// Causal attention within each sequence.
-    fn attention(queries: Tensor<2>, keys: Tensor<2>, values: Tensor<2>, layout: &Arc<Layout>) -> Tensor<2>;
+    fn attention(&self, queries: Tensor<2>, keys: Tensor<2>, values: Tensor<2>, layout: &Arc<Layout>) -> Tensor<2>;
     /// `silu(gate) * up`.
-    fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2>;
+    fn swiglu(&self, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2>;
     /// The named rows of a table.
-    fn gather(table: Tensor<2>, rows: &Arc<Vec<u32>>) -> Tensor<2>;
+    fn gather(&self, table: Tensor<2>, rows: &Arc<Vec<u32>>) -> Tensor<2>;
     /// `[rows, 2]`: logp of the targets and entropy, from hidden states and the head's weight.
-    fn head(hidden: Tensor<2>, weight: Tensor<2>, targets: &Arc<Targets>) -> Tensor<2>;
+    fn head(&self, hidden: Tensor<2>, weight: Tensor<2>, targets: &Arc<Targets>) -> Tensor<2>;
 }

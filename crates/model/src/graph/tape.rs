@@ -1,5 +1,7 @@
 //! Row gradients in, the gradient of every parameter out.
 
+use std::sync::Arc;
+
 use burn::{
     backend::Flex,
     tensor::{Gradients, Tensor, TensorData},
@@ -8,6 +10,7 @@ use cohort_core::{Gradient, RowGradients, Tape};
 
 use super::{
     forward::{Graph, Leaf},
+    held::Held,
     operation::contiguous,
 };
 use crate::weights::Weights;
@@ -17,6 +20,8 @@ use crate::weights::Weights;
 pub(crate) struct GraphTape<'a> {
     pub weights: &'a Weights,
     pub graph: Option<Graph>,
+    /// Lets go of what the graph holds when the tape is dropped.
+    pub _held: Arc<Held>,
     /// Number of rows of each sample.
     pub counts: Vec<usize>,
 }

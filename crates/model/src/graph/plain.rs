@@ -1,0 +1,94 @@
+//! The twins: every operation in ordinary Burn operations, for tests and for devices without kernels of their own.
+
+use std::sync::Arc;
+
+use burn::tensor::{Int, Tensor, TensorData, activation};
+
+use super::{attention::Layout, head::Targets, operators::Operators, rope::Rotation};
+
+/// [`Operators`] that any Burn device runs.
+#[derive(Debug, Default)]
+pub(crate) struct Plain;
+
+/// A constant matrix beside `like`.
+fn constant(values: Vec<f32>, rows: usize, columns: usize, like: &Tensor<2>) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(values, [rows, columns]), &like.device())
+}
+
+fn indices(ids: &[u32], like: &Tensor<2>) -> Tensor<1, Int> {
+    let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
+    let count = ids.len();
+    Tensor::from_data(TensorData::new(ids, [count]), &like.device())
+}
+
+impl Operators for Plain {
+    fn linear(&self, x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+        x.matmul(weight.transpose())
+    }
+
+    fn rms_norm(&self, x: Tensor<2>, weight: Tensor<1>, eps: f32) -> Tensor<2> {
+        let ([rows, columns], [width]) = (x.dims(), weight.dims());
+        let x = x.reshape([rows * columns / width, width]);
+        let mean = x.clone().powf_scalar(2.0).mean_dim(1);
+        (x / (mean + eps).sqrt() * weight.unsqueeze::<2>()).reshape([rows, columns])
+    }
+
+    fn rope(&self, x: Tensor<2>, rotation: &Arc<Rotation>) -> Tensor<2> {
+        let [rows, columns] = x.dims();
+        let half = rotation.rope.head_dim / 2;
+        let frequencies = rotation.rope.inverse_frequencies();
+        let angles = |of: fn(f64) -> f64| -> Tensor<2> {
+            let values = rotation.positions.iter().flat_map(|&position| {
+                let angle = |f: &f64| of(f64::from(position as f32 * *f as f32)) as f32;
+                let one: Vec<f32> = frequencies.iter().map(angle).collect();
+                std::iter::repeat_n(one, rotation.heads).flatten()
+            });
+            constant(values.collect(), rows * rotation.heads, half, &x)
+        };
+        let (cos, sin) = (angles(f64::cos), angles(f64::sin));
+        let heads = x.clone().reshape([rows * rotation.heads, 2 * half]);
+        let (low, high) = (heads.clone().narrow(1, 0, half), heads.narrow(1, half, half));
+        let rotated_low = low.clone() * cos.clone() - high.clone() * sin.clone();
+        let rotated_high = high * cos + low * sin;
+        Tensor::cat(vec![rotated_low, rotated_high], 1).reshape([rows, columns])
+    }
+
+    fn attention(&self, queries: Tensor<2>, keys: Tensor<2>, values: Tensor<2>, layout: &Arc<Layout>) -> Tensor<2> {
+        let shape = layout.shape;
+        let group = shape.query_heads / shape.kv_heads;
+        let scale = 1.0 / (shape.head_dim as f32).sqrt();
+        let sequences = layout.starts.windows(2).map(|pair| {
+            let (start, length) = (pair[0], pair[1] - pair[0]);
+            let mask = (0..length * length).map(|at| if at % length > at / length { f32::NEG_INFINITY } else { 0.0 });
+            let mask = constant(mask.collect(), length, length, &queries);
+            let heads = (0..shape.query_heads).map(|head| {
+                let of = |x: &Tensor<2>, head: usize| {
+                    x.clone().narrow(0, start, length).narrow(1, head * shape.head_dim, shape.head_dim)
+                };
+                let scores = of(&queries, head).matmul(of(&keys, head / group).transpose()) * scale;
+                activation::softmax(scores + mask.clone(), 1).matmul(of(&values, head / group))
+            });
+            Tensor::cat(heads.collect(), 1)
+        });
+        Tensor::cat(sequences.collect(), 0)
+    }
+
+    fn swiglu(&self, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
+        activation::silu(gate) * up
+    }
+
+    fn gather(&self, table: Tensor<2>, rows: &Arc<Vec<u32>>) -> Tensor<2> {
+        let rows = indices(rows, &table);
+        table.select(0, rows)
+    }
+
+    fn head(&self, hidden: Tensor<2>, weight: Tensor<2>, targets: &Arc<Targets>) -> Tensor<2> {
+        let ids = indices(&targets.ids, &hidden);
+        let count = targets.ids.len();
+        let logits = hidden.matmul(weight.transpose()) * targets.inverse_temperature;
+        let log_p = activation::log_softmax(logits, 1);
+        let chosen = log_p.clone().gather(1, ids.reshape([count, 1]));
+        let entropy = -(log_p.clone().exp() * log_p).sum_dim(1);
+        Tensor::cat(vec![chosen, entropy], 1)
+    }
+}

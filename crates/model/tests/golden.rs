@@ -1,0 +1,142 @@
+//! Parity with transformers: the numbers in tests/golden were written by scripts/golden_logprobs.py.
+
+mod common;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use cohort_core::{Context, Controls, Decoding, Policy, Request, RowGradients, RowSpec, Sample, StopReason, Stream};
+use cohort_model::TextPolicy;
+use common::{forward, rows, shared_data};
+use serde_json::Value;
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).expect("a golden file")).expect("JSON")
+}
+
+fn floats(value: &Value) -> Vec<f64> {
+    value.as_array().expect("a list").iter().map(|x| x.as_f64().expect("a number")).collect()
+}
+
+fn ids(value: &Value) -> Vec<u32> {
+    value.as_array().expect("a list").iter().map(|x| x.as_u64().expect("an id") as u32).collect()
+}
+
+fn sample_of(case: &Value) -> Sample {
+    Sample::given(Context::of_tokens(ids(&case["context"])), &ids(&case["actions"]))
+}
+
+/// Holds every case's rows to `tolerance`; returns the largest difference.
+fn compare_rows(policy: &TextPolicy, document: &Value, tolerance: f64) -> f64 {
+    let mut largest = 0.0_f64;
+    for case in document["cases"].as_array().expect("cases") {
+        let sample = sample_of(case);
+        let ours = &rows(policy, &[&sample], case["temperature"].as_f64().expect("a temperature") as f32)[0];
+        for (column, ours) in [("logp", &ours.logp), ("entropy", &ours.entropy)] {
+            let theirs = floats(&case[column]);
+            assert_eq!(ours.len(), theirs.len());
+            for (i, (a, b)) in ours.iter().zip(&theirs).enumerate() {
+                largest = largest.max((a - b).abs());
+                assert!((a - b).abs() <= tolerance, "{column} of action {i}: {a}, transformers {b}, in {case}");
+            }
+        }
+    }
+    largest
+}
+
+fn compare_gradients(policy: &TextPolicy, document: &Value) {
+    let cases = document["cases"].as_array().expect("cases");
+    let samples: Vec<Sample> = cases.iter().step_by(2).map(sample_of).collect();
+    let all: Vec<&Sample> = samples.iter().collect();
+    let mut weights = document["weights"].as_array().expect("weights").iter().map(floats);
+    let gradients: Vec<RowGradients> = all
+        .iter()
+        .map(|sample| {
+            let pairs: Vec<Vec<f64>> = weights.by_ref().take(sample.actions.len()).collect();
+            RowGradients {
+                logp: pairs.iter().map(|pair| pair[0]).collect(),
+                entropy: Some(pairs.iter().map(|pair| pair[1]).collect()),
+                ..RowGradients::default()
+            }
+        })
+        .collect();
+    let (_, tape) = policy.forward(&all, RowSpec { temperature: 1.0 }).expect("forward");
+    let ours = tape.backward(&gradients);
+    for (name, theirs) in document["gradients"].as_object().expect("gradients") {
+        let theirs = floats(theirs);
+        let index = policy.parameters().iter().position(|info| info.name == *name).expect("a parameter");
+        let scale = theirs.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
+        assert!(scale > 0.0 && theirs.len() == ours.0[index].len(), "{name}");
+        for (i, (&a, b)) in ours.0[index].iter().zip(&theirs).enumerate() {
+            assert!((f64::from(a) - b).abs() <= 1e-3 * scale, "{name}[{i}]: {a}, transformers {b}, scale {scale}");
+        }
+    }
+}
+
+fn compare_greedy(policy: &TextPolicy, document: &Value) {
+    let expected = ids(&document["greedy"]["actions"]);
+    let controls = Controls {
+        decoding: Decoding::Greedy,
+        max_actions: expected.len(),
+        stop: Vec::new(),
+        forbidden: Vec::new(),
+        policy_version: 4,
+    };
+    let request = Request {
+        context: Context::of_tokens(ids(&document["greedy"]["context"])),
+        controls: Arc::new(controls),
+        dice: Stream::new(0, "greedy").dice(0, 0, 0),
+    };
+    let sample = policy.sample(&[request]).expect("a sample").remove(0);
+    assert_eq!(sample.tokens().collect::<Vec<_>>(), expected);
+    assert_eq!((sample.stop, sample.policy_version), (StopReason::Length, 4));
+    assert_eq!(sample.behaviour, forward(policy, &[&sample], 1.0)[0]);
+}
+
+fn tiny_checkpoint(name: &str) {
+    let folder = golden().join(name);
+    let policy = TextPolicy::load(&folder).expect("a model");
+    let document = read(&folder.join("golden.json"));
+    let largest = compare_rows(&policy, &document, 1e-4);
+    println!("{name}: largest difference of a row {largest:.1e}");
+    compare_gradients(&policy, &document);
+    compare_greedy(&policy, &document);
+}
+
+#[test]
+fn qwen3_as_transformers() {
+    tiny_checkpoint("qwen3");
+}
+
+#[test]
+fn qwen2_with_biases_as_transformers() {
+    tiny_checkpoint("qwen2");
+}
+
+#[test]
+fn llama_untied_as_transformers() {
+    tiny_checkpoint("llama");
+}
+
+#[test]
+fn a_trained_model_as_transformers() {
+    let Some(folder) = shared_data("a_trained_model_as_transformers", "arith/sft-small") else { return };
+    let policy = TextPolicy::load(&folder).expect("the trained model");
+    let document = read(&golden().join("sft_small.json"));
+    let largest = compare_rows(&policy, &document, 1e-4);
+    println!("sft-small: largest difference of a row {largest:.1e}");
+    let tokenizer = policy.tokenizer().expect("a tokenizer");
+    for case in document["cases"].as_array().expect("cases") {
+        let text = |name: &str| case[name].as_str().expect("a text");
+        assert_eq!(tokenizer.encode(text("prompt")).expect("ids"), ids(&case["context"]));
+        let actions = ids(&case["actions"]);
+        assert_eq!(tokenizer.encode(text("completion")).expect("ids"), actions[..actions.len() - 1]);
+        assert_eq!(tokenizer.decode(&actions), text("completion"));
+    }
+}
