@@ -53,7 +53,7 @@ impl Trainer {
     }
 
     /// Adds a reward term of weight 1: a function of what the policy wrote. Values outside `range` are errors.
-    pub fn reward<R: IntoOutcome>(
+    pub fn reward<R: IntoOutcome + 'static>(
         mut self,
         name: &str,
         range: (f64, f64),

@@ -304,7 +304,7 @@ impl RunDir {
 }
 
 /// Refuses a fresh start in a directory that holds anything.
-fn require_empty(path: &Path) -> Result<(), RunDirError> {
+pub fn require_empty(path: &Path) -> Result<(), RunDirError> {
     match fs::read_dir(path).map(|mut entries| entries.next().is_some()) {
         Ok(true) => Err(RunDirError::NotEmpty { path: path.to_owned() }),
         Ok(false) => Ok(()),

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 pub use difference::first_difference;
 pub use error::{Place, RecipeError};
-use low::{EvalSection, Low, NewPolicy, PreflightSection, RewardKl, StrategySection, SupervisedSection, TermSection, TrainSection};
+use low::{EvalSection, Low, NewPolicy, PolicySection, PreflightSection, RewardKl, StrategySection, SupervisedSection, TermSection, TrainSection};
 pub use read::Source;
 
 /// A recipe that can be run: every choice made, every contradiction refused.
@@ -99,6 +99,13 @@ impl Recipe {
     /// Reads and validates a recipe file; `seed` replaces the recipe's own.
     pub fn read(path: &Path, overrides: &[String], seed: Option<u64>) -> Result<Self, RecipeError> {
         Self::from_source(Source::read(path, overrides)?, seed)
+    }
+
+    /// A recipe as the task of another model: its policy is `directory`, whatever it names.
+    pub fn read_for_model(path: &Path, overrides: &[String], directory: &str) -> Result<Self, RecipeError> {
+        let mut source = Source::read(path, overrides)?;
+        source.low.policy = PolicySection { model: Some(directory.to_owned()), new: None };
+        Self::from_source(source, None)
     }
 
     /// The same from a text that `name` stands for in errors.

@@ -1,0 +1,82 @@
+//! `cohort eval`
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use cohort_core::Stream;
+use cohort_env::Split;
+use cohort_train::{
+    Recipe, Workers,
+    build::{Places, load_policy, world},
+    evaluate::{Greedy, Plan},
+};
+
+use super::{print_json, print_line, recipe_path};
+use crate::{console, exit::Failure};
+
+#[derive(Clone, Copy, ValueEnum)]
+enum SplitName {
+    Train,
+    Dev,
+    Test,
+}
+
+/// Evaluate a model on a recipe's task.
+///
+/// Without --greedy and --samples: greedily, and with as many samples a prompt as the recipe says.
+#[derive(Args)]
+#[command(after_help = "Example:\n  cohort eval --model runs/quickstart-seed0/checkpoints/last --task recipes/quickstart.toml --greedy")]
+pub struct Eval {
+    /// A model directory: Hugging Face's layout, or a checkpoint of a run
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// The recipe whose task and rewards are used
+    #[arg(long, value_name = "RECIPE")]
+    task: String,
+    #[arg(long, value_enum, default_value = "test")]
+    split: SplitName,
+    /// Samples a prompt, for pass@k
+    #[arg(long, value_name = "K")]
+    samples: Option<usize>,
+    /// Look at the most probable completion
+    #[arg(long)]
+    greedy: bool,
+    /// Most prompts
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Seeds the samples
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Set a key of the recipe
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    #[arg(long)]
+    json: bool,
+}
+
+impl Eval {
+    pub fn run(self) -> Result<(), Failure> {
+        let model = self.model.display().to_string();
+        let recipe = Recipe::read_for_model(&recipe_path(&self.task)?, &self.overrides, &model)?;
+        let policy = load_policy(&self.model)?;
+        let world = world(&recipe, &policy, &Places::of_environment())?;
+        let split = match self.split {
+            SplitName::Train => Split::Train,
+            SplitName::Dev => Split::Dev,
+            SplitName::Test => Split::Test,
+        };
+        if world.task.items(split).is_empty() {
+            return Err(Failure::data(format!("the task has no {split} split\n  hint: set rows aside with data.test or data.dev")));
+        }
+        let mut plan = Plan::of_recipe(&recipe, split, Stream::new(self.seed, "eval"));
+        plan.limit = self.limit.or(plan.limit);
+        match (self.greedy, self.samples) {
+            (false, None) => {}
+            (true, None) => plan.samples = 0,
+            (true, Some(samples)) => plan.samples = samples,
+            (false, Some(samples)) => (plan.greedy, plan.samples) = (Greedy::No, samples),
+        }
+        let evaluation = plan.run(&world, &policy, Workers::new(recipe.train.workers))?.evaluation;
+        if self.json { print_json(&evaluation) } else { print_line(&console::evaluation(&evaluation)) }
+    }
+}

@@ -1,0 +1,31 @@
+//! `cohort inspect`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{print_json, print_line};
+use crate::exit::Failure;
+
+/// One sample of a run, from prompt to gradient.
+#[derive(Args)]
+#[command(after_help = "Example:\n  cohort inspect runs/quickstart-seed0 --step 12 --sample 3")]
+pub struct Inspect {
+    /// A run directory
+    run: PathBuf,
+    /// The last one unless told
+    #[arg(long, value_name = "N")]
+    step: Option<u64>,
+    /// Counts the samples of the step from 0
+    #[arg(long, value_name = "K")]
+    sample: Option<usize>,
+    #[arg(long)]
+    json: bool,
+}
+
+impl Inspect {
+    pub fn run(self) -> Result<(), Failure> {
+        let inspection = cohort::inspect::inspect(&self.run, self.step, self.sample).map_err(Failure::data)?;
+        if self.json { print_json(&inspection) } else { print_line(&inspection.text()) }
+    }
+}

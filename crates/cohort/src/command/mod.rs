@@ -1,0 +1,77 @@
+//! The subcommands, one a file.
+
+//T mod doctor;
+mod eval;
+//T mod inspect;
+mod logprobs;
+mod report;
+mod sample;
+mod train;
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use crate::exit::Failure;
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Train a policy by a recipe, and say how much better it got
+    Train(train::Train),
+    /// Evaluate a model on a recipe's task
+    Eval(eval::Eval),
+    /// Sample completions from a model
+    Sample(sample::Sample),
+    /// Log-probabilities and entropies of given completions
+    Logprobs(logprobs::Logprobs),
+    //T /// One sample of a run, from prompt to gradient
+//T    Inspect(inspect::Inspect),
+    /// Write a run's report.html again
+    Report(report::Report),
+    //T /// Look at this machine, or at what a run's curve shows
+//T    Doctor(doctor::Doctor),
+}
+
+impl Command {
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            Command::Train(c) => c.run(),
+            Command::Eval(c) => c.run(),
+            Command::Sample(c) => c.run(),
+            Command::Logprobs(c) => c.run(),
+    //T        Command::Inspect(c) => c.run(),
+            Command::Report(c) => c.run(),
+    //T        Command::Doctor(c) => c.run(),
+        }
+    }
+}
+
+/// The file behind RECIPE: a path where it has a slash or ends in `.toml`, else a name of the zoo.
+fn recipe_path(recipe: &str) -> Result<PathBuf, Failure> {
+    if recipe.contains('/') || recipe.ends_with(".toml") {
+        return Ok(PathBuf::from(recipe));
+    }
+    let path = Path::new("recipes/zoo").join(format!("{recipe}.toml"));
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(Failure::usage(format!(
+        "no recipe named `{recipe}` ({} is not there)\n  hint: a path has a slash or ends in .toml, for example recipes/quickstart.toml",
+        path.display()
+    )))
+}
+
+/// Prints a value as one JSON document.
+fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    print_line(&serde_json::to_string_pretty(value).map_err(Failure::other)?)
+}
+
+/// Prints a line; a reader that went away is no failure.
+fn print_line(text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::other(format!("stdout: {e}"))),
+        _ => Ok(()),
+    }
+}
