@@ -198,6 +198,9 @@ fn refuse_unsupported(fields: &Fields) -> Result<(), ConfigError> {
     {
         return Err(fields.unsupported("hidden_act", value, "\"silu\""));
     }
+    if let Some(value) = fields.get("use_mrope").filter(|value| value.as_bool() != Some(false)) {
+        return Err(fields.unsupported("use_mrope", value, "false"));
+    }
     for field in ["attention_dropout", "partial_rotary_factor"] {
         let neutral = if field == "attention_dropout" { 0.0 } else { 1.0 };
         if let Some(value) = fields.get(field)

@@ -1,7 +1,7 @@
 //! Decoder language models from Hugging Face directories.
 //!
 //! One description of the model ([`Architecture`], [`layer::Layer`]) is read from `config.json`; two
-//! interpreters execute it over one copy of the weights: [`slices`](crate::policy) kernels for sampling and
+//! interpreters execute it over one copy of the weights: slice kernels for sampling and
 //! scoring, and a graph on Burn's autodiff for training. Both call the same row-independent kernels, so the
 //! log-probabilities of sampler and trainer agree to the bit.
 

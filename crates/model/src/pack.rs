@@ -44,7 +44,7 @@ impl Limits {
         if context.is_empty() {
             return Err(PolicyError::EmptyContext);
         }
-        if context.len() + new > self.positions {
+        if context.len().saturating_add(new) > self.positions {
             return Err(PolicyError::TooLong { context: context.len(), new, limit: self.positions });
         }
         self.check_ids(context)

@@ -74,3 +74,40 @@ impl Weights {
 fn store(values: Vec<f32>, shape: &[usize]) -> Storage {
     Storage::from_data(TensorData::new(values, shape.to_vec()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::{Attention, Bias, Head, HeadNorm, Layer, Mlp, Rope};
+
+    #[test]
+    fn values_are_taken_and_shared_without_a_copy() {
+        let layer = Layer {
+            width: 8,
+            norm_eps: 1e-6,
+            attention: Attention {
+                query_heads: 1,
+                kv_heads: 1,
+                head_dim: 8,
+                input_bias: Bias::Absent,
+                output_bias: Bias::Absent,
+                head_norm: HeadNorm::Absent,
+                rope: Rope { theta: 1e4, head_dim: 8 },
+            },
+            mlp: Mlp { inner: 8, bias: Bias::Absent },
+        };
+        let parameters = ModelParameters::new(9, &layer, 1, Head::Tied);
+        let values: Vec<Vec<f32>> = parameters.infos.iter().map(|info| vec![0.5; info.element_count()]).collect();
+        let places: Vec<*const f32> = values.iter().map(|values| values.as_ptr()).collect();
+        let mut weights = Weights::new(&parameters, values);
+        for (index, &place) in places.iter().enumerate() {
+            assert_eq!(weights.slice(index).as_ptr(), place);
+        }
+        let shared = weights.tensor::<2>(0);
+        assert!(!weights.is_unique(0));
+        drop(shared);
+        weights.slice_mut(0)[3] = 2.0;
+        assert!(weights.slice(0).as_ptr() == places[0] && weights.slice(0)[3] == 2.0);
+        assert_ne!(weights.duplicate().slice(0).as_ptr(), places[0]);
+    }
+}

@@ -1,7 +1,7 @@
 //! The description executed as a graph on Burn's autodiff: for training.
 //!
 //! Each step of a layer is an operation with a backward of its own that calls the slice kernels
-//! ([`kernels`]), and has a twin of ordinary Burn operations ([`plain`]) that tests compare it with
+//! ([`kernels`]), and has a twin of ordinary Burn operations (`plain`) that tests compare it with
 //! and that other devices can use. Sequences lie end to end; nothing is padded.
 
 mod attention;
