@@ -7,6 +7,7 @@
 //! fixed tree. All matrices are row-major and contiguous; lengths are checked, and a wrong one panics with the shapes.
 
 mod adamw;
+mod allocator;
 mod attention;
 mod attention_backward;
 mod attention_rows;
@@ -27,6 +28,7 @@ mod testing;
 mod transpose;
 
 pub use adamw::{AdamW, adamw};
+pub use allocator::keep_freed_memory;
 pub use attention::{AttentionShape, attend, attention};
 pub use attention_backward::attention_backward;
 pub use draw::{categorical, greedy};
