@@ -126,7 +126,8 @@ fn budget(seconds: &Seconds) -> String {
         ("eval", seconds.eval),
     ];
     let all: f64 = phases.iter().map(|(_, s)| s).sum();
-    let shares = phases.iter().filter(|(_, s)| *s > 0.005 * all).map(|(name, s)| format!("{name} {:.0} %", 100.0 * s / all));
+    let shares =
+        phases.iter().filter(|(_, s)| *s > 0.005 * all).map(|(name, s)| format!("{name} {:.0} %", 100.0 * s / all));
     shares.collect::<Vec<_>>().join(", ")
 }
 
@@ -186,14 +187,25 @@ pub fn evaluation(e: &Evaluation) -> String {
 pub fn table(summary: &Summary) -> String {
     let mut text = format!("\n{} (seed {}): {} steps, {}\n", summary.name, summary.seed, summary.steps, summary.ended);
     if let (Some(before), Some(after)) = (&summary.eval.before, &summary.eval.after) {
-        let _ = writeln!(text, "\n{:<10} {:>8} {:>8}   95 % interval after   ({} held-out prompts)", "", "before", "after", after.n);
+        let _ = writeln!(
+            text,
+            "\n{:<10} {:>8} {:>8}   95 % interval after   ({} held-out prompts)",
+            "", "before", "after", after.n
+        );
         for (name, value) in &after.accuracy {
             let was = before.get(name).map_or(String::new(), |v| format!("{v:.3}"));
-            let interval = after.interval.get(name).map_or(String::new(), |[low, high]| format!("{low:.3} .. {high:.3}"));
+            let interval =
+                after.interval.get(name).map_or(String::new(), |[low, high]| format!("{low:.3} .. {high:.3}"));
             let _ = writeln!(text, "{name:<10} {was:>8} {value:>8.3}   {interval}");
         }
     }
-    let _ = write!(text, "\n{:.0} s in all (cold start {:.0} s; {})", summary.seconds.total, summary.seconds.cold_start, budget(&summary.seconds));
+    let _ = write!(
+        text,
+        "\n{:.0} s in all (cold start {:.0} s; {})",
+        summary.seconds.total,
+        summary.seconds.cold_start,
+        budget(&summary.seconds)
+    );
     if let Some(bytes) = summary.peak_rss_bytes {
         let _ = write!(text, "; peak memory {:.0} MB", bytes as f64 / 1e6);
     }

@@ -17,7 +17,9 @@ pub struct Row<T> {
 }
 
 /// Reads rows one by one; blank lines are left out. An error names file and line.
-pub fn read<T: DeserializeOwned>(input: Option<&Path>) -> Result<impl Iterator<Item = Result<Row<T>, Failure>>, Failure> {
+pub fn read<T: DeserializeOwned>(
+    input: Option<&Path>,
+) -> Result<impl Iterator<Item = Result<Row<T>, Failure>>, Failure> {
     let name = input.map_or("stdin".to_owned(), |path| path.display().to_string());
     let reader: Box<dyn BufRead> = match input {
         Some(path) => Box::new(BufReader::new(File::open(path).map_err(|e| Failure::data(format!("{name}: {e}")))?)),

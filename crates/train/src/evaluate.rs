@@ -6,14 +6,7 @@ use cohort_core::{Decoding, Group, Policy, Stream, interval, pass_at_k};
 use cohort_env::Split;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    error::Error,
-    recipe::Recipe,
-    sampling::Sampling,
-    timing::Seconds,
-    worker::Workers,
-    world::World,
-};
+use crate::{error::Error, recipe::Recipe, sampling::Sampling, timing::Seconds, worker::Workers, world::World};
 
 /// What is evaluated.
 #[derive(Clone, Copy, Debug)]
@@ -62,8 +55,8 @@ pub struct Evaluated {
     pub sampled: Vec<Group>,
 }
 
-/// Prompts that a worker decodes at a time.
-const PROMPTS_PER_BLOCK: usize = 64;
+/// Completions that a worker decodes at a time.
+const COMPLETIONS_PER_BLOCK: usize = 64;
 
 impl Plan {
     /// The whole evaluation that a recipe asks for: greedy, and `eval.samples` a prompt.
@@ -92,10 +85,10 @@ impl Plan {
                 step: self.step,
                 policy_version: self.step,
                 split: self.split,
+                per_block: COMPLETIONS_PER_BLOCK.div_ceil(group_size),
             };
             let strategy = Sampling::independent(group_size);
-            let per_block = PROMPTS_PER_BLOCK.div_ceil(group_size);
-            sampling.run(world, &strategy, policy, &prompts, per_block, workers, &mut Seconds::default())
+            sampling.run(world, &strategy, policy, &prompts, workers, &mut Seconds::default())
         };
         let greedy = if self.greedy == Greedy::Yes { roll(Decoding::Greedy, 1)? } else { Vec::new() };
         let sampled = if self.samples > 0 { roll(self.decoding, self.samples)? } else { Vec::new() };
@@ -114,7 +107,8 @@ impl Plan {
             let counts: Vec<usize> = sampled.iter().map(correct).collect();
             let powers = std::iter::successors(Some(1), |k| Some(k * 2)).take_while(|&k| k <= self.samples);
             for k in powers {
-                let values: Vec<f64> = counts.iter().filter_map(|&c| pass_at_k::pass_at_k(self.samples, c, k)).collect();
+                let values: Vec<f64> =
+                    counts.iter().filter_map(|&c| pass_at_k::pass_at_k(self.samples, c, k)).collect();
                 result.mean(&format!("pass@{k}"), &values);
             }
             let averages: Vec<f64> = counts.iter().filter_map(|&c| pass_at_k::average(c, self.samples)).collect();

@@ -71,7 +71,8 @@ impl Ledger {
         for (slot, group) in groups.iter_mut().enumerate() {
             for (member, episode) in group.episodes.iter_mut().enumerate() {
                 let Some(entry) = self.entries.get(&(step, slot, member)) else { continue };
-                let recorded: Option<Vec<Outcome>> = terms.iter().map(|t| entry.rewards.get(&t.name).cloned()).collect();
+                let recorded: Option<Vec<Outcome>> =
+                    terms.iter().map(|t| entry.rewards.get(&t.name).cloned()).collect();
                 if let Some(recorded) = recorded.filter(|_| entry.tokens == tokens_of(episode)) {
                     episode.rewards = recorded;
                 }

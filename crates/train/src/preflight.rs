@@ -68,7 +68,13 @@ impl Default for Preflight {
 }
 
 impl Preflight {
-    fn take(recipe: &Recipe, world: &World, policy: &dyn Policy, workers: Workers, count: usize) -> Result<Self, Error> {
+    fn take(
+        recipe: &Recipe,
+        world: &World,
+        policy: &dyn Policy,
+        workers: Workers,
+        count: usize,
+    ) -> Result<Self, Error> {
         let stream = Stream::new(recipe.seed, "preflight");
         let items = world.task.items(Split::Train).len();
         let indices = curriculum::shuffled(items, count.min(items), 1, stream);
@@ -79,11 +85,11 @@ impl Preflight {
             step: 0,
             policy_version: 0,
             split: Split::Train,
+            per_block: recipe.train.groups_per_block,
         };
         let prompts = world.prompts(Split::Train, &indices);
-        let per_block = recipe.train.groups_per_block;
         let mut groups =
-            sampling.run(world, world.strategy.as_ref(), policy, &prompts, per_block, workers, &mut Seconds::default())?;
+            sampling.run(world, world.strategy.as_ref(), policy, &prompts, workers, &mut Seconds::default())?;
         let weights: Vec<f64> = world.terms.iter().map(|t| t.weight).collect();
         for episode in groups.iter_mut().flat_map(|g| &mut g.episodes) {
             episode.outcome = cohort_core::reward::weighted_sum(&episode.rewards, &weights);
@@ -122,7 +128,9 @@ impl Preflight {
         if self.truncated > 0.9 {
             let share = 100.0 * self.truncated;
             return (
-                format!("{share:.0} % of the completions were cut at rollout.max_new_tokens = {cap}, and all rewards are equal, in {seen}"),
+                format!(
+                    "{share:.0} % of the completions were cut at rollout.max_new_tokens = {cap}, and all rewards are equal, in {seen}"
+                ),
                 "raise rollout.max_new_tokens, or start from a policy that ends its answers".to_owned(),
             );
         }

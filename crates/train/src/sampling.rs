@@ -6,7 +6,12 @@ use cohort_core::{Controls, Decoding, Group, Policy, Stream};
 use cohort_env::Split;
 use cohort_rollout::{Ask, Independent, Prompt, Strategy};
 
-use crate::{error::Error, timing::{Seconds, timed}, worker::Workers, world::World};
+use crate::{
+    error::Error,
+    timing::{Seconds, timed},
+    worker::Workers,
+    world::World,
+};
 
 /// How a batch of prompts is sampled.
 pub struct Sampling {
@@ -16,21 +21,22 @@ pub struct Sampling {
     pub step: u64,
     pub policy_version: u64,
     pub split: Split,
+    /// Prompts that a worker decodes at a time.
+    pub per_block: usize,
 }
 
 impl Sampling {
-    /// Samples and scores the groups of `prompts`, `per_block` at a time.
+    /// Samples and scores the groups of `prompts`.
     pub fn run(
         &self,
         world: &World,
         strategy: &dyn Strategy,
         policy: &dyn Policy,
         prompts: &[Prompt],
-        per_block: usize,
         workers: Workers,
         seconds: &mut Seconds,
     ) -> Result<Vec<Group>, Error> {
-        let blocks: Vec<&[Prompt]> = prompts.chunks(per_block).collect();
+        let blocks: Vec<&[Prompt]> = prompts.chunks(self.per_block).collect();
         let ask = self.ask(world);
         let groups = timed(&mut seconds.sample, || {
             workers.map("sampling", blocks.len(), |block| {
@@ -39,15 +45,17 @@ impl Sampling {
                     .map_err(|source| Error::Policy { step: self.step, source })
             })
         })?;
-        timed(&mut seconds.reward, || {
-            let groups: Vec<_> = groups.into_iter().map(std::sync::Mutex::new).collect();
-            workers.map("the rewards", groups.len(), |block| {
-                let mut groups = std::mem::take(&mut *groups[block].lock().unwrap_or_else(|e| e.into_inner()));
-                groups.iter_mut().for_each(|group| world.score(self.split, group, policy));
-                Ok(groups)
-            })
-        })
-        .map(|blocks| blocks.into_iter().flatten().collect())
+        let mut groups: Vec<Group> = groups.into_iter().flatten().collect();
+        let verdicts = timed(&mut seconds.reward, || {
+            workers.map("the rewards", groups.len(), |group| Ok(world.judge(self.split, &groups[group], policy)))
+        })?;
+        let calls = world.terms.len() as u64;
+        let episodes = groups.iter_mut().flat_map(|group| &mut group.episodes);
+        for (episode, rewards) in episodes.zip(verdicts.into_iter().flatten()) {
+            episode.rewards = rewards;
+            episode.cost.calls += calls;
+        }
+        Ok(groups)
     }
 
     /// One episode a prompt and turn, for evaluations: the world's environment under another group size.

@@ -134,9 +134,8 @@ impl Session<'_> {
         let keep = [&manifest.checkpoint, &manifest.initial, &manifest.best];
         let folder = self.directory.checkpoints().join(checkpoint_folder(&self.state.stage));
         let listed = fs::read_dir(&folder).map_err(Error::io(folder.display().to_string()))?;
-        let mut steps: Vec<u64> = listed
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_prefix("step-")?.parse().ok())
-            .collect();
+        let mut steps: Vec<u64> =
+            listed.filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_prefix("step-")?.parse().ok()).collect();
         steps.sort_unstable();
         let older = steps.len().saturating_sub(self.recipe.train.keep_checkpoints);
         for &step in &steps[..older] {

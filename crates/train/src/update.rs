@@ -77,8 +77,9 @@ impl Batch<'_> {
                     coefficient: &example.coefficient,
                     weight: &weights[i],
                 };
-                let evaluation =
-                    objective.evaluate(&trajectory).expect("the recipe asked for a reference wherever its objective reads one");
+                let evaluation = objective
+                    .evaluate(&trajectory)
+                    .expect("the recipe asked for a reference wherever its objective reads one");
                 block.metrics.merge(&evaluation.metrics);
                 block.row_gradients.push(evaluation.gradients);
             }
@@ -114,7 +115,8 @@ impl Pass {
     /// A row (sample and action) or a parameter's gradient.
     fn first_not_finite(&self, policy: &dyn Policy) -> Option<String> {
         let row = self.rows.iter().enumerate().find_map(|(s, rows)| {
-            rows.first_not_finite().map(|(action, column)| format!("{column} of action {action} of sample {s} is not finite"))
+            rows.first_not_finite()
+                .map(|(action, column)| format!("{column} of action {action} of sample {s} is not finite"))
         });
         row.or_else(|| {
             let index = self.gradient.first_not_finite()?;

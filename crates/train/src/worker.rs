@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn a_panic_in_a_worker_is_an_error_with_its_message() {
-        let error = Workers(3).map("a test", 20, |i| if i == 4 { panic!("block {i} broke") } else { Ok(()) }).unwrap_err();
+        let error =
+            Workers(3).map("a test", 20, |i| if i == 4 { panic!("block {i} broke") } else { Ok(()) }).unwrap_err();
         assert_eq!(error.to_string(), "a worker panicked in a test: block 4 broke");
     }
 }

@@ -58,16 +58,13 @@ impl World {
         context.as_tokens().map_or(String::new(), |tokens| self.codec.decode(tokens))
     }
 
-    /// Puts every term's verdict on every episode of a group.
-    pub fn score(&self, split: Split, group: &mut Group, policy: &dyn Policy) {
+    /// Every term's verdict on every episode of a group.
+    pub fn judge(&self, split: Split, group: &Group, policy: &dyn Policy) -> Vec<Vec<Outcome>> {
         let item = self.item(split, group.key);
-        for episode in &mut group.episodes {
-            episode.rewards = self.judge(item, episode, policy);
-            episode.cost.calls += self.terms.len() as u64;
-        }
+        group.episodes.iter().map(|episode| self.judge_episode(item, episode, policy)).collect()
     }
 
-    fn judge(&self, item: &Item, episode: &Episode, policy: &dyn Policy) -> Vec<Outcome> {
+    fn judge_episode(&self, item: &Item, episode: &Episode, policy: &dyn Policy) -> Vec<Outcome> {
         let actions = || episode.samples.iter().flat_map(|s| &s.actions);
         let tokens: Vec<u32> = actions().filter_map(Action::token).collect();
         let payloads: Vec<Vec<f32>> = actions().filter_map(|a| payload(a, policy)).collect();

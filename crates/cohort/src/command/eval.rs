@@ -25,7 +25,9 @@ enum SplitName {
 ///
 /// Without --greedy and --samples: greedily, and with as many samples a prompt as the recipe says.
 #[derive(Args)]
-#[command(after_help = "Example:\n  cohort eval --model runs/quickstart-seed0/checkpoints/last --task recipes/quickstart.toml --greedy")]
+#[command(
+    after_help = "Example:\n  cohort eval --model runs/quickstart-seed0/checkpoints/last --task recipes/quickstart.toml --greedy"
+)]
 pub struct Eval {
     /// A model directory: Hugging Face's layout, or a checkpoint of a run
     #[arg(long, value_name = "DIR")]
@@ -66,7 +68,9 @@ impl Eval {
             SplitName::Test => Split::Test,
         };
         if world.task.items(split).is_empty() {
-            return Err(Failure::data(format!("the task has no {split} split\n  hint: set rows aside with data.test or data.dev")));
+            return Err(Failure::data(format!(
+                "the task has no {split} split\n  hint: set rows aside with data.test or data.dev"
+            )));
         }
         let mut plan = Plan::of_recipe(&recipe, split, Stream::new(self.seed, "eval"));
         plan.limit = self.limit.or(plan.limit);

@@ -15,7 +15,9 @@ use crate::{exit::Failure, rows};
 /// Rows are {"prompt_ids":[..],"completion_ids":[..]}; ids are taken as given, nothing is added. One line a row:
 /// {"logp":[..],"entropy":[..]}, one number a completion id.
 #[derive(Args)]
-#[command(after_help = "Example:\n  echo '{\"prompt_ids\":[5,6],\"completion_ids\":[7,1]}' | cohort logprobs --model DIR")]
+#[command(
+    after_help = "Example:\n  echo '{\"prompt_ids\":[5,6],\"completion_ids\":[7,1]}' | cohort logprobs --model DIR"
+)]
 pub struct Logprobs {
     /// A model directory
     #[arg(long, value_name = "DIR")]

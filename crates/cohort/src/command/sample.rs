@@ -19,7 +19,9 @@ use crate::{
 /// Rows have a `prompt` (text) or `prompt_ids`. With --json each row's completions come as one line with ids and
 /// log-probabilities.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  cohort sample --model DIR --prompt '47+85=' -n 4\n  cohort sample --model DIR --input rows.jsonl --json")]
+#[command(
+    after_help = "Examples:\n  cohort sample --model DIR --prompt '47+85=' -n 4\n  cohort sample --model DIR --input rows.jsonl --json"
+)]
 pub struct Sample {
     /// A model directory
     #[arg(long, value_name = "DIR")]
@@ -72,7 +74,11 @@ impl Sample {
         let decoding = match self.greedy {
             true => Decoding::Greedy,
             false if self.temperature.is_finite() && self.temperature > 0.0 => Decoding::Temperature(self.temperature),
-            false => return Err(Failure::usage("--temperature must be a number above 0\n  hint: --greedy takes the most probable token")),
+            false => {
+                return Err(Failure::usage(
+                    "--temperature must be a number above 0\n  hint: --greedy takes the most probable token",
+                ));
+            }
         };
         let policy = load_policy(&self.model)?;
         let controls = Arc::new(Controls {
@@ -92,14 +98,21 @@ impl Sample {
         Ok(())
     }
 
-    fn answer(&self, policy: &TextPolicy, controls: &Arc<Controls>, index: u32, row: Row<Prompt>) -> Result<(), Failure> {
+    fn answer(
+        &self,
+        policy: &TextPolicy,
+        controls: &Arc<Controls>,
+        index: u32,
+        row: Row<Prompt>,
+    ) -> Result<(), Failure> {
         let Row { place, row } = row;
         let failed = |reason: String| Failure::data(format!("{place}: {reason}"));
         let tokenizer = policy.tokenizer();
         let ids = match (row.prompt_ids, &row.prompt) {
             (Some(ids), _) => ids,
             (None, Some(text)) => {
-                let tokenizer = tokenizer.ok_or_else(|| failed("the model has no tokenizer.json; give prompt_ids".to_owned()))?;
+                let tokenizer =
+                    tokenizer.ok_or_else(|| failed("the model has no tokenizer.json; give prompt_ids".to_owned()))?;
                 tokenizer.encode(text).map_err(|e| failed(e.to_string()))?
             }
             (None, None) => return Err(failed("expected `prompt` or `prompt_ids`".to_owned())),

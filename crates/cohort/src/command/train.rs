@@ -80,7 +80,8 @@ impl Train {
         // A failed run has a report too: it shows how far it came.
         let report = cohort::report::write(&run_dir);
         let summary = result?;
-        let report = report.map_err(|e| Failure::other(format!("the run is complete, and its report could not be written: {e}")))?;
+        let report = report
+            .map_err(|e| Failure::other(format!("the run is complete, and its report could not be written: {e}")))?;
         if self.json {
             return print_json(&summary);
         }

@@ -1,3 +1,5 @@
 //! tmp
 use std::path::{Path, PathBuf};
-pub fn write(run: &Path) -> Result<PathBuf, std::io::Error> { Ok(run.join("report.html")) }
+pub fn write(run: &Path) -> Result<PathBuf, std::io::Error> {
+    Ok(run.join("report.html"))
+}

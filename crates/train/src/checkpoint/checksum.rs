@@ -1,10 +1,6 @@
 //! Sums of every file, and of every tensor so that a flipped byte has a name.
 
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};

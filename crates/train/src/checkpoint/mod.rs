@@ -41,7 +41,9 @@ pub enum CheckpointError {
     Read { path: PathBuf, source: io::Error },
     #[error("{}: {problem}{}\n  hint: the file was changed or cut after it was written; take an earlier checkpoint or start anew", path.display(), of_tensor(tensor))]
     Corrupt { path: PathBuf, tensor: Option<String>, problem: String },
-    #[error("the weights are not finite after step {step} (tensor `{tensor}`); the checkpoint before is kept\n  hint: lower the learning rate")]
+    #[error(
+        "the weights are not finite after step {step} (tensor `{tensor}`); the checkpoint before is kept\n  hint: lower the learning rate"
+    )]
     NotFinite { step: u64, tensor: String },
 }
 

@@ -54,9 +54,11 @@ pub(super) fn read_tensors<K>(
     tensors: impl Iterator<Item = (String, Vec<usize>, K)>,
     mut take: impl FnMut(K, &[f32]),
 ) -> Result<(), CheckpointError> {
-    let corrupt = |tensor: Option<String>, problem: String| CheckpointError::Corrupt { path: path.to_owned(), tensor, problem };
+    let corrupt =
+        |tensor: Option<String>, problem: String| CheckpointError::Corrupt { path: path.to_owned(), tensor, problem };
     let mapped = map(path)?;
-    let file = SafeTensors::deserialize(&mapped).map_err(|e| corrupt(None, format!("not a whole safetensors file: {e}")))?;
+    let file =
+        SafeTensors::deserialize(&mapped).map_err(|e| corrupt(None, format!("not a whole safetensors file: {e}")))?;
     let mut values = Vec::new();
     for (name, shape, key) in tensors {
         let tensor = file.tensor(&name).map_err(|_| corrupt(Some(name.clone()), "a tensor is missing".to_owned()))?;

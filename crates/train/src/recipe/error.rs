@@ -26,7 +26,9 @@ impl fmt::Display for Place {
 /// A recipe that cannot be run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecipeError {
-    #[error("cannot read the recipe {file}: {reason}\n  hint: RECIPE is a path to a .toml file, for example recipes/quickstart.toml")]
+    #[error(
+        "cannot read the recipe {file}: {reason}\n  hint: RECIPE is a path to a .toml file, for example recipes/quickstart.toml"
+    )]
     Unreadable { file: String, reason: String },
     #[error("{place}: {reason}")]
     Syntax { place: Place, reason: String },
@@ -35,6 +37,8 @@ pub enum RecipeError {
     Key { place: Place, key: String, reason: String },
     #[error("{place}: `{key}` {problem}, got {got}\n  hint: {hint}")]
     Value { place: Place, key: String, problem: String, got: String, hint: String },
-    #[error("--set {given}: {reason}\n  hint: write --set KEY=VALUE with a dotted key, for example --set train.lr=1e-4")]
+    #[error(
+        "--set {given}: {reason}\n  hint: write --set KEY=VALUE with a dotted key, for example --set train.lr=1e-4"
+    )]
     Set { given: String, reason: String },
 }

@@ -8,19 +8,16 @@ mod validate;
 
 use std::path::Path;
 
-use cohort_core::{
-    Decoding,
-    advantage::Advantage,
-    objective::Objective,
-    schedule::Schedule,
-    weight::Truncated,
-};
-use cohort_env::{task::dataset::Data, task::arithmetic::Arithmetic};
+use cohort_core::{Decoding, advantage::Advantage, objective::Objective, schedule::Schedule, weight::Truncated};
+use cohort_env::{task::arithmetic::Arithmetic, task::dataset::Data};
 use sha2::{Digest, Sha256};
 
 pub use difference::first_difference;
 pub use error::{Place, RecipeError};
-use low::{EvalSection, Low, NewPolicy, PolicySection, PreflightSection, RewardKl, StrategySection, SupervisedSection, TermSection, TrainSection};
+use low::{
+    EvalSection, Low, NewPolicy, PolicySection, PreflightSection, RewardKl, StrategySection, SupervisedSection,
+    TermSection, TrainSection,
+};
 pub use read::Source;
 
 /// A recipe that can be run: every choice made, every contradiction refused.
@@ -58,7 +55,7 @@ pub enum PolicySource {
 #[derive(Clone, Debug, PartialEq)]
 pub enum TaskSource {
     Arithmetic(Arithmetic),
-    Data(Data),
+    Data(Box<Data>),
 }
 
 #[derive(Clone, Debug, PartialEq)]

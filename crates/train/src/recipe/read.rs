@@ -54,7 +54,8 @@ impl Source {
     }
 
     fn typed_text(&self) -> Result<Low, RecipeError> {
-        let syntax = |e: &toml::de::Error| RecipeError::Syntax { place: self.line_of(e), reason: e.message().to_owned() };
+        let syntax =
+            |e: &toml::de::Error| RecipeError::Syntax { place: self.line_of(e), reason: e.message().to_owned() };
         let deserializer = toml::Deserializer::parse(&self.text).map_err(|e| syntax(&e))?;
         serde_path_to_error::deserialize(deserializer).map_err(|e| {
             let key = e.path().to_string();

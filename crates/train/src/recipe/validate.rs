@@ -103,11 +103,18 @@ fn policy(check: &Check<'_>, low: &Low) -> Result<PolicySource, RecipeError> {
         (Some(model), None) => Ok(PolicySource::Directory(model.clone())),
         (None, Some(new)) => {
             let sizes = [new.width, new.layers, new.heads, new.kv_heads, new.head_dim, new.inner, new.positions];
-            for (key, size) in ["width", "layers", "heads", "kv_heads", "head_dim", "inner", "positions"].iter().zip(sizes) {
+            for (key, size) in
+                ["width", "layers", "heads", "kv_heads", "head_dim", "inner", "positions"].iter().zip(sizes)
+            {
                 check.at_least(&format!("policy.new.{key}"), size, 1, "give a size")?;
             }
             if new.heads % new.kv_heads != 0 {
-                return check.fail("policy.new.kv_heads", "must divide policy.new.heads", new.kv_heads, "for example heads = 4, kv_heads = 2");
+                return check.fail(
+                    "policy.new.kv_heads",
+                    "must divide policy.new.heads",
+                    new.kv_heads,
+                    "for example heads = 4, kv_heads = 2",
+                );
             }
             if new.head_dim % 2 != 0 {
                 return check.fail("policy.new.head_dim", "must be even", new.head_dim, "rotary embeddings turn pairs");
@@ -127,9 +134,14 @@ fn policy(check: &Check<'_>, low: &Low) -> Result<PolicySource, RecipeError> {
 fn task(check: &Check<'_>, low: &Low) -> Result<TaskSource, RecipeError> {
     use super::low::TaskSection;
     match (&low.task, &low.data) {
-        (Some(TaskSection::Arithmetic(arithmetic)), None) => Ok(TaskSource::Arithmetic(arithmetic.clone())),
-        (None, Some(data)) => Ok(TaskSource::Data(data.clone())),
-        (None, None) => check.fail("data", "must say what is trained on", "neither [task] nor [data]", "give data.path = \"FILE.jsonl\""),
+        (Some(TaskSection::Arithmetic(arithmetic)), None) => Ok(TaskSource::Arithmetic(*arithmetic)),
+        (None, Some(data)) => Ok(TaskSource::Data(Box::new(data.clone()))),
+        (None, None) => check.fail(
+            "data",
+            "must say what is trained on",
+            "neither [task] nor [data]",
+            "give data.path = \"FILE.jsonl\"",
+        ),
         (Some(_), Some(_)) => check.fail("data", "contradicts [task]", "both", "remove one: a task makes its own data"),
     }
 }
@@ -143,7 +155,14 @@ fn supervised(check: &Check<'_>, low: &Low) -> Result<Option<Supervised>, Recipe
             return check.fail("supervised", "is given, and is no stage of the recipe", "a [supervised] section", hint);
         }
         (Some([StageName::Supervised, StageName::Rl]), _) => {}
-        (Some(_), _) => return check.fail("stages", "must be the rl stage, or a supervised stage and then it", "another order", hint),
+        (Some(_), _) => {
+            return check.fail(
+                "stages",
+                "must be the rl stage, or a supervised stage and then it",
+                "another order",
+                hint,
+            );
+        }
     }
     let section = low.supervised.clone().unwrap_or_default();
     check.at_least("supervised.steps", section.steps as usize, 1, "the most steps of the stage")?;
@@ -200,15 +219,30 @@ fn rollout(check: &Check<'_>, low: &Low) -> Result<Rollout, RecipeError> {
 fn reward(check: &Check<'_>, low: &Low) -> Result<Reward, RecipeError> {
     let section = &low.reward;
     if section.terms.is_empty() {
-        return check.fail("reward.terms", "must have a term", "none", "for example [reward.terms.answer] with a verifier");
+        return check.fail(
+            "reward.terms",
+            "must have a term",
+            "none",
+            "for example [reward.terms.answer] with a verifier",
+        );
     }
     check.share("reward.error_budget", section.error_budget)?;
     for (name, term) in &section.terms {
         if !term.weight.is_finite() {
-            return check.fail(&format!("reward.terms.{name}.weight"), "must be a finite number", term.weight, "for example 1.0");
+            return check.fail(
+                &format!("reward.terms.{name}.weight"),
+                "must be a finite number",
+                term.weight,
+                "for example 1.0",
+            );
         }
         if let Err(e) = term.verifier.build() {
-            return check.fail(&format!("reward.terms.{name}.verifier"), "cannot be built", e, "see the verifier's parameters");
+            return check.fail(
+                &format!("reward.terms.{name}.verifier"),
+                "cannot be built",
+                e,
+                "see the verifier's parameters",
+            );
         }
     }
     if let Some(kl) = section.kl {
@@ -267,7 +301,9 @@ fn advantage(check: &Check<'_>, low: &Low, _: &Objective) -> Result<(), RecipeEr
     if low.rollout.group_size < least {
         return check.fail(
             "rollout.group_size",
-            &format!("must be at least {least} for this advantage: an episode is compared with the others of its group"),
+            &format!(
+                "must be at least {least} for this advantage: an episode is compared with the others of its group"
+            ),
             low.rollout.group_size,
             "for example rollout.group_size = 8, or advantage.baseline = \"none\" with advantage.scale = \"none\"",
         );
@@ -275,7 +311,12 @@ fn advantage(check: &Check<'_>, low: &Low, _: &Objective) -> Result<(), RecipeEr
     if let Scale::Std { ddof, eps } = low.advantage.scale {
         check.above_zero("advantage.scale.std.eps", eps)?;
         if ddof > 1 {
-            return check.fail("advantage.scale.std.ddof", "must be 0 or 1", ddof, "1 is the sample's, 0 the population's");
+            return check.fail(
+                "advantage.scale.std.ddof",
+                "must be 0 or 1",
+                ddof,
+                "1 is the sample's, 0 the population's",
+            );
         }
     }
     Ok(())
@@ -287,7 +328,12 @@ fn train(check: &Check<'_>, low: &Low) -> Result<OptimizerConfig, RecipeError> {
     check.at_least("train.prompts_per_step", section.prompts_per_step, 1, "groups a step")?;
     check.at_least("train.inner_epochs", section.inner_epochs, 1, "updates on one batch of rollouts")?;
     check.at_least("train.groups_per_block", section.groups_per_block, 1, "groups of a micro-batch")?;
-    check.at_least("train.save_every", section.save_every as usize, 1, "steps between checkpoints; the last step always gets one")?;
+    check.at_least(
+        "train.save_every",
+        section.save_every as usize,
+        1,
+        "steps between checkpoints; the last step always gets one",
+    )?;
     check.at_least("train.keep_checkpoints", section.keep_checkpoints, 1, "the newest one is always kept")?;
     if let Some(workers) = section.workers {
         check.at_least("train.workers", workers, 1, "leave it out for one a core")?;

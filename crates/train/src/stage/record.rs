@@ -58,7 +58,8 @@ pub(super) fn rollouts(
                 trained(world, sample, coefficients[i], rows, pass.map(|pass| pass.row_gradients[i].logp.as_slice()))
             });
             fields.insert("samples".to_owned(), samples.collect());
-            fields.insert("advantage".to_owned(), json!(coefficients.get(next.wrapping_sub(1)).and_then(|c| c.first())));
+            fields
+                .insert("advantage".to_owned(), json!(coefficients.get(next.wrapping_sub(1)).and_then(|c| c.first())));
             text.push_str(&line.to_string());
             text.push('\n');
         }
@@ -101,12 +102,18 @@ fn trained(world: &World, sample: &Sample, coefficient: &[f64], rows: &Rows, d_l
         "entropy": short(&rows.entropy),
         "d_logp": d_logp.map(short),
     });
-    let others: Vec<(usize, Author)> =
-        sample.actions.iter().enumerate().filter(|(_, a)| a.author != Author::Policy).map(|(i, a)| (i, a.author)).collect();
+    let others: Vec<(usize, Author)> = sample
+        .actions
+        .iter()
+        .enumerate()
+        .filter(|(_, a)| a.author != Author::Policy)
+        .map(|(i, a)| (i, a.author))
+        .collect();
     if !others.is_empty() {
         value["authors"] = json!(others);
     }
-    let choices: Vec<&Choice> = sample.actions.iter().filter(|a| a.token().is_none()).map(|a: &Action| &a.choice).collect();
+    let choices: Vec<&Choice> =
+        sample.actions.iter().filter(|a| a.token().is_none()).map(|a: &Action| &a.choice).collect();
     if !choices.is_empty() {
         value["choices"] = json!(choices);
     }

@@ -89,7 +89,8 @@ impl<'a> RlStage<'a> {
         let sample = record::episode(session.world, step, group, episode, Split::Train);
         let dump = session.directory.dump(&format!("step-{step:06}-reward"), &sample)?;
         let first = session.world.terms.iter().zip(&episode.rewards).find(|(_, r)| r.is_failure());
-        let first = first.map_or(String::new(), |(term, outcome)| format!("`{}`: {}", term.name, record::describe(outcome)));
+        let first =
+            first.map_or(String::new(), |(term, outcome)| format!("`{}`: {}", term.name, record::describe(outcome)));
         let percent = 100.0 * self.recipe.reward.error_budget;
         Err(Error::RewardBudget { step, failed: count, episodes: total, percent, first, dump })
     }
@@ -197,19 +198,18 @@ impl Stage for RlStage<'_> {
             step,
             policy_version: session.optimizer.updates,
             split: Split::Train,
+            per_block: self.recipe.train.groups_per_block,
         };
         let prompts = world.prompts(Split::Train, &indices);
-        let per_block = self.recipe.train.groups_per_block;
         let policy = session.policy.as_ref();
         let mut groups =
-            sampling.run(world, world.strategy.as_ref(), policy, &prompts, per_block, session.workers, &mut seconds)?;
+            sampling.run(world, world.strategy.as_ref(), policy, &prompts, session.workers, &mut seconds)?;
         self.ledger.recall(step, &world.terms, &mut groups);
         self.hold_budget(session, &groups, step)?;
         let ref_logp = timed(&mut seconds.score, || self.reference_logp(&groups, session.workers, step))?;
         self.combine(session, &mut groups, &ref_logp);
         let examples = self.examples(&groups, ref_logp);
-        let pass =
-            timed(&mut seconds.train, || self.reinforce(session, &groups, &examples, step, &mut metrics))?;
+        let pass = timed(&mut seconds.train, || self.reinforce(session, &groups, &examples, step, &mut metrics))?;
         record::measure(session.world, &groups, &mut metrics);
         let advantages: Vec<&[f64]> = examples.iter().map(|e| e.coefficient.as_slice()).collect();
         let rollouts = record::rollouts(session.world, step, &groups, &advantages, pass.as_ref(), Split::Train);

@@ -1,6 +1,10 @@
 //! Likelihood of a task's worked solutions: a cold start.
 
-use cohort_core::{RowSpec, Sample, Stream, curriculum, metric::{Metric, Metrics}, objective::Objective};
+use cohort_core::{
+    RowSpec, Sample, Stream, curriculum,
+    metric::{Metric, Metrics},
+    objective::Objective,
+};
 use cohort_env::Split;
 use serde_json::json;
 
@@ -8,7 +12,7 @@ use super::{Next, Report, SUPERVISED, Stage};
 use crate::{
     error::Error,
     evaluate::{Greedy, Plan},
-    recipe::{RecipeError, Place, Supervised},
+    recipe::{Place, RecipeError, Supervised},
     run_dir::{LogName, Tokens},
     session::Session,
     timing::{Seconds, timed},
@@ -38,7 +42,11 @@ impl<'a> SupervisedStage<'a> {
             Error::Recipe(RecipeError::Value { place, key, problem, got: "none".to_owned(), hint })
         };
         if rows.is_empty() {
-            return Err(missing("supervised", "needs worked solutions", "give data.solution, or leave the supervised stage out"));
+            return Err(missing(
+                "supervised",
+                "needs worked solutions",
+                "give data.solution, or leave the supervised stage out",
+            ));
         }
         if config.section.until.is_some() && world.task.items(Split::Dev).is_empty() {
             return Err(missing("supervised.until", "needs a dev split", "set rows aside with data.dev"));

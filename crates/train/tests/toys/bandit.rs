@@ -1,8 +1,8 @@
 //! A categorical choice among the outputs of a frozen generator.
 
 use cohort_core::{
-    Action, Author, Choice, Decoding, Gradient, ParameterInfo, Policy, PolicyError, Request, RowGradients, RowSpec, Rows, Sample, StopReason,
-    Stream, Tape, policy::Asset,
+    Action, Author, Choice, Decoding, Gradient, ParameterInfo, Policy, PolicyError, Request, RowGradients, RowSpec,
+    Rows, Sample, StopReason, Stream, Tape, policy::Asset,
 };
 
 pub const ARMS: usize = 8;
@@ -68,7 +68,12 @@ impl Policy for Bandit {
                 Decoding::Temperature(_) => {
                     let u = request.dice.uniform(0);
                     let mut sum = 0.0;
-                    p.iter().position(|p| { sum += p; u < sum }).unwrap_or(ARMS - 1)
+                    p.iter()
+                        .position(|p| {
+                            sum += p;
+                            u < sum
+                        })
+                        .unwrap_or(ARMS - 1)
                 }
             };
             Sample {
@@ -87,7 +92,11 @@ impl Policy for Bandit {
         Ok(samples.iter().map(|s| self.row(arm(s))).collect())
     }
 
-    fn forward<'a>(&'a self, samples: &[&Sample], spec: RowSpec) -> Result<(Vec<Rows>, Box<dyn Tape + 'a>), PolicyError> {
+    fn forward<'a>(
+        &'a self,
+        samples: &[&Sample],
+        spec: RowSpec,
+    ) -> Result<(Vec<Rows>, Box<dyn Tape + 'a>), PolicyError> {
         let tape = BanditTape { probabilities: self.probabilities(), arms: samples.iter().map(|s| arm(s)).collect() };
         Ok((self.rows(samples, spec)?, Box::new(tape)))
     }

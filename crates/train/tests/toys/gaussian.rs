@@ -6,8 +6,8 @@ use std::{
 };
 
 use cohort_core::{
-    Action, Author, Choice, Gradient, ParameterInfo, PayloadKey, Policy, PolicyError, Request, RowGradients, RowSpec, Rows, Sample,
-    StopReason, Tape, policy::Asset,
+    Action, Author, Choice, Gradient, ParameterInfo, PayloadKey, Policy, PolicyError, Request, RowGradients, RowSpec,
+    Rows, Sample, StopReason, Tape, policy::Asset,
 };
 
 pub const SIGMA: f32 = 0.5;
@@ -87,7 +87,11 @@ impl Policy for Gaussian {
         Ok(samples.iter().map(|s| self.row(self.point(s))).collect())
     }
 
-    fn forward<'a>(&'a self, samples: &[&Sample], spec: RowSpec) -> Result<(Vec<Rows>, Box<dyn Tape + 'a>), PolicyError> {
+    fn forward<'a>(
+        &'a self,
+        samples: &[&Sample],
+        spec: RowSpec,
+    ) -> Result<(Vec<Rows>, Box<dyn Tape + 'a>), PolicyError> {
         let points = samples.iter().map(|s| self.point(s)).collect();
         Ok((self.rows(samples, spec)?, Box::new(GaussianTape { mean: self.mean, points })))
     }
