@@ -2,7 +2,7 @@
 
 //T mod doctor;
 mod eval;
-//T mod inspect;
+mod inspect;
 mod logprobs;
 mod report;
 mod sample;
@@ -25,12 +25,12 @@ pub enum Command {
     Sample(sample::Sample),
     /// Log-probabilities and entropies of given completions
     Logprobs(logprobs::Logprobs),
-    //T /// One sample of a run, from prompt to gradient
-    //T    Inspect(inspect::Inspect),
+    /// One sample of a run, from prompt to gradient
+       Inspect(inspect::Inspect),
     /// Write a run's report.html again
     Report(report::Report),
     //T /// Look at this machine, or at what a run's curve shows
-    //T    Doctor(doctor::Doctor),
+    //T Doctor(doctor::Doctor),
 }
 
 impl Command {
@@ -40,9 +40,9 @@ impl Command {
             Command::Eval(c) => c.run(),
             Command::Sample(c) => c.run(),
             Command::Logprobs(c) => c.run(),
-            //T        Command::Inspect(c) => c.run(),
+            Command::Inspect(c) => c.run(),
             Command::Report(c) => c.run(),
-            //T        Command::Doctor(c) => c.run(),
+            //T Command::Doctor(c) => c.run(),
         }
     }
 }
