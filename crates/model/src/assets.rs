@@ -26,10 +26,25 @@ pub(crate) fn read_assets(directory: &Path) -> Result<Vec<Asset>, ConfigError> {
         let path = directory.join(name);
         if path.is_file() {
             let bytes = std::fs::read(&path).map_err(|source| ConfigError::Unreadable { path, source })?;
+            let bytes = if name == "config.json" { as_f32(bytes) } else { bytes };
             assets.push(Asset { name: name.to_owned(), bytes });
         }
     }
     Ok(assets)
+}
+
+/// A `config.json` for weights that are kept in f32: one that named another type would make its readers round them.
+/// Left byte for byte where it says f32, or nothing.
+fn as_f32(bytes: Vec<u8>) -> Vec<u8> {
+    let Ok(mut config) = serde_json::from_slice::<serde_json::Value>(&bytes) else { return bytes };
+    let mut is_changed = false;
+    for field in ["dtype", "torch_dtype"] {
+        if let Some(dtype) = config.get_mut(field).filter(|d| d.as_str().is_some_and(|d| d != "float32")) {
+            *dtype = "float32".into();
+            is_changed = true;
+        }
+    }
+    if is_changed { serde_json::to_vec_pretty(&config).unwrap_or(bytes) } else { bytes }
 }
 
 /// The tokenizer of the arithmetic tasks: 64 ids, one a character, `<think>`, `</think>`, `<answer>` and
@@ -41,4 +56,18 @@ pub fn arithmetic_tokenizer() -> Vec<Asset> {
     ]
     .map(|(name, bytes)| Asset { name: name.to_owned(), bytes: bytes.to_vec() })
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_names_the_type_that_weights_are_written_in() {
+        let f32 = br#"{"dtype":"float32",  "x": 1}"#.to_vec();
+        assert_eq!(as_f32(f32.clone()), f32);
+        let config: serde_json::Value =
+            serde_json::from_slice(&as_f32(br#"{"torch_dtype":"bfloat16","x":1}"#.to_vec())).unwrap();
+        assert_eq!(config, serde_json::json!({ "torch_dtype": "float32", "x": 1 }));
+    }
 }

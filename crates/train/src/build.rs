@@ -1,9 +1,6 @@
 //! From a recipe to what it names: the policy, the task, the rewards, the strategy.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use cohort_core::{Policy, SingleTurn, Stream};
 use cohort_env::{ChatTemplate, Codec, CodecError, Limits, Source, SpecialTokens, TaskError, locate};
@@ -48,18 +45,18 @@ pub fn setup(recipe: &Recipe, places: &Places) -> Result<Setup, Error> {
 /// The policy that a recipe starts from.
 pub fn policy(recipe: &Recipe, places: &Places) -> Result<TextPolicy, Error> {
     match &recipe.policy {
-        PolicySource::Directory(path) => {
-            load_policy(&locate("policy.model", path, places.data.as_deref()).map_err(TaskError::from)?)
-        }
+        PolicySource::Directory(path) => load_policy("policy.model", path, places),
         PolicySource::New(new) => Ok(new_policy(new)?),
     }
 }
 
-/// Loads a model directory; one that Cohort wrote is held against its checksums, after its configuration.
-pub fn load_policy(directory: &Path) -> Result<TextPolicy, Error> {
-    Architecture::read(directory).map_err(ModelError::from)?;
-    checkpoint::verify(directory)?;
-    Ok(TextPolicy::load(directory)?)
+/// Loads the model directory that `key` names: a path, or `data:NAME`. One that Cohort wrote is held against its
+/// checksums, after its configuration.
+pub fn load_policy(key: &'static str, path: &str, places: &Places) -> Result<TextPolicy, Error> {
+    let directory = locate(key, path, places.data.as_deref()).map_err(TaskError::from)?;
+    Architecture::read(&directory).map_err(ModelError::from)?;
+    checkpoint::verify(&directory)?;
+    Ok(TextPolicy::load(&directory)?)
 }
 
 fn new_policy(new: &NewPolicy) -> Result<TextPolicy, ModelError> {

@@ -1,7 +1,5 @@
 //! `cohort eval`
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 use cohort_core::Stream;
 use cohort_env::Split;
@@ -29,9 +27,9 @@ enum SplitName {
     after_help = "Example:\n  cohort eval --model runs/quickstart-seed0/checkpoints/last --task recipes/quickstart.toml --greedy"
 )]
 pub struct Eval {
-    /// A model directory: Hugging Face's layout, or a checkpoint of a run
+    /// A model directory (Hugging Face's layout, or a checkpoint of a run), or data:NAME below COHORT_DATA
     #[arg(long, value_name = "DIR")]
-    model: PathBuf,
+    model: String,
     /// The recipe whose task and rewards are used
     #[arg(long, value_name = "RECIPE")]
     task: String,
@@ -58,9 +56,8 @@ pub struct Eval {
 
 impl Eval {
     pub fn run(self) -> Result<(), Failure> {
-        let model = self.model.display().to_string();
-        let recipe = Recipe::read_for_model(&recipe_path(&self.task)?, &self.overrides, &model)?;
-        let policy = load_policy(&self.model)?;
+        let recipe = Recipe::read_for_model(&recipe_path(&self.task)?, &self.overrides, &self.model)?;
+        let policy = load_policy("--model", &self.model, &Places::of_environment())?;
         let world = world(&recipe, &policy, &Places::of_environment())?;
         let split = match self.split {
             SplitName::Train => Split::Train,

@@ -26,7 +26,7 @@ pub enum Command {
     /// Log-probabilities and entropies of given completions
     Logprobs(logprobs::Logprobs),
     /// One sample of a run, from prompt to gradient
-       Inspect(inspect::Inspect),
+    Inspect(inspect::Inspect),
     /// Write a run's report.html again
     Report(report::Report),
     //T /// Look at this machine, or at what a run's curve shows

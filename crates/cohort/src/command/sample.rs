@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use clap::Args;
 use cohort_core::{Context, Controls, Decoding, Policy, Request, StopReason, Stream};
 use cohort_model::TextPolicy;
-use cohort_train::build::load_policy;
+use cohort_train::build::{Places, load_policy};
 use serde::{Deserialize, Serialize};
 
 use super::print_line;
@@ -23,9 +23,9 @@ use crate::{
     after_help = "Examples:\n  cohort sample --model DIR --prompt '47+85=' -n 4\n  cohort sample --model DIR --input rows.jsonl --json"
 )]
 pub struct Sample {
-    /// A model directory
+    /// A model directory, or data:NAME below COHORT_DATA
     #[arg(long, value_name = "DIR")]
-    model: PathBuf,
+    model: String,
     #[arg(long, value_name = "TEXT", conflicts_with = "input")]
     prompt: Option<String>,
     /// Rows, one JSON object a line; stdin unless told
@@ -39,8 +39,9 @@ pub struct Sample {
     /// Take the most probable token every time
     #[arg(long, conflicts_with = "temperature")]
     greedy: bool,
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
-    max_new_tokens: u32,
+    /// The cap on a completion; 128, or what the model has room for, unless told
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_new_tokens: Option<u32>,
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     #[arg(long)]
@@ -80,31 +81,18 @@ impl Sample {
                 ));
             }
         };
-        let policy = load_policy(&self.model)?;
-        let controls = Arc::new(Controls {
-            decoding,
-            max_actions: self.max_new_tokens as usize,
-            stop: policy.architecture().end_ids.clone(),
-            forbidden: Vec::new(),
-            policy_version: 0,
-        });
+        let policy = load_policy("--model", &self.model, &Places::of_environment())?;
         if let Some(text) = &self.prompt {
             let row = Prompt { prompt: Some(text.clone()), prompt_ids: None };
-            return self.answer(&policy, &controls, 0, Row { place: "--prompt".to_owned(), row });
+            return self.answer(&policy, decoding, 0, Row { place: "--prompt".to_owned(), row });
         }
         for (index, row) in rows::read(self.input.as_deref())?.enumerate() {
-            self.answer(&policy, &controls, index as u32, row?)?;
+            self.answer(&policy, decoding, index as u32, row?)?;
         }
         Ok(())
     }
 
-    fn answer(
-        &self,
-        policy: &TextPolicy,
-        controls: &Arc<Controls>,
-        index: u32,
-        row: Row<Prompt>,
-    ) -> Result<(), Failure> {
+    fn answer(&self, policy: &TextPolicy, decoding: Decoding, index: u32, row: Row<Prompt>) -> Result<(), Failure> {
         let Row { place, row } = row;
         let failed = |reason: String| Failure::data(format!("{place}: {reason}"));
         let tokenizer = policy.tokenizer();
@@ -117,6 +105,14 @@ impl Sample {
             }
             (None, None) => return Err(failed("expected `prompt` or `prompt_ids`".to_owned())),
         };
+        let room = policy.position_limit().map_or(usize::MAX, |limit| limit.saturating_sub(ids.len()));
+        let controls = Arc::new(Controls {
+            decoding,
+            max_actions: self.max_new_tokens.map_or(room.clamp(1, 128), |n| n as usize),
+            stop: policy.architecture().end_ids.clone(),
+            forbidden: Vec::new(),
+            policy_version: 0,
+        });
         let stream = Stream::new(self.seed, "sample");
         let request = |k| Request {
             context: Context::of_tokens(ids.clone()),
