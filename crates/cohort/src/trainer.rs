@@ -1,13 +1,14 @@
 //! A run as a library call.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cohort_env::{IntoOutcome, View, from_fn};
 use cohort_train::{
-    Error, Options, Recipe, Setup, Summary,
+    Error, Options, Recipe, RecipeError, Setup, Summary,
     build::{Places, setup},
     cold_start::cache_folder,
     observe::{Observer, Silent},
+    recipe::Source,
     run_dir::Start,
     session::Interrupt,
     world::Term,
@@ -15,7 +16,9 @@ use cohort_train::{
 
 /// Builds a run from a recipe, with parts of your own.
 pub struct Trainer {
-    file: PathBuf,
+    /// Names the text in errors.
+    file: String,
+    text: String,
     overrides: Vec<String>,
     rewards: Vec<Term>,
     setup: Option<Setup>,
@@ -28,27 +31,45 @@ impl Trainer {
     /// A run of the recipe at `path`.
     ///
     /// # Errors
-    /// The recipe cannot be read or run; the error names key and line.
+    /// The recipe cannot be read, or has a key that is unknown or of the wrong type; the error names key and line.
+    /// What is missing or contradictory is found by [`Trainer::run`], when every key is set.
     pub fn from_recipe(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Recipe::read(path.as_ref(), &[], None)?;
-        Ok(Self {
-            file: path.as_ref().to_owned(),
+        let file = path.as_ref().display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::from_text(&file, &text),
+            Err(e) => Err(RecipeError::Unreadable { file, reason: e.to_string() }.into()),
+        }
+    }
+
+    /// A run of a recipe's text, which `name` stands for in errors.
+    ///
+    /// # Errors
+    /// As those of [`Trainer::from_recipe`].
+    pub fn from_text(name: &str, text: &str) -> Result<Self, Error> {
+        let trainer = Self {
+            file: name.to_owned(),
+            text: text.to_owned(),
             overrides: Vec::new(),
             rewards: Vec::new(),
             setup: None,
             observer: Box::new(Silent),
             start: Start::Fresh,
             interrupt: Interrupt::default(),
-        })
+        };
+        trainer.typed()
     }
 
     /// Sets a key, as `--set KEY=VALUE` does.
     ///
     /// # Errors
-    /// The key is unknown, or the recipe cannot be run with it.
+    /// The key is unknown, or its value of the wrong type.
     pub fn set(mut self, key_value: &str) -> Result<Self, Error> {
         self.overrides.push(key_value.to_owned());
-        self.recipe()?;
+        self.typed()
+    }
+
+    fn typed(self) -> Result<Self, Error> {
+        Source::parse(self.file.clone(), self.text.clone(), &self.overrides)?;
         Ok(self)
     }
 
@@ -86,16 +107,12 @@ impl Trainer {
         self.interrupt.clone()
     }
 
-    fn recipe(&self) -> Result<Recipe, Error> {
-        Ok(Recipe::read(&self.file, &self.overrides, None)?)
-    }
-
     /// Runs it in `run_dir`, to its end.
     ///
     /// # Errors
     /// See [`Error`]; what was committed before it stays in the directory.
     pub fn run(mut self, run_dir: impl AsRef<Path>) -> Result<Summary, Error> {
-        let recipe = self.recipe()?;
+        let recipe = Recipe::parse(&self.file, &self.text, &self.overrides)?;
         let mut setup = match self.setup.take() {
             Some(setup) => setup,
             None => setup(&recipe, &Places::of_environment())?,

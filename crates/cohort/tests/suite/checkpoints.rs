@@ -25,7 +25,8 @@ fn damaged(damage: impl FnOnce(&Path), parts: &[&str]) {
 
 #[test]
 fn a_flipped_bit_in_the_weights() {
-    let said = ["step-000002/model.safetensors", "its checksum differs", &format!("tensor `{Q}`"), "earlier checkpoint"];
+    let said =
+        ["step-000002/model.safetensors", "its checksum differs", &format!("tensor `{Q}`"), "earlier checkpoint"];
     damaged(|at| model::flip(&at.join("model.safetensors"), Q), &said);
 }
 
@@ -63,7 +64,8 @@ fn a_missing_file() {
 #[test]
 fn sums_that_are_not_those_of_the_manifest() {
     let forge = |at: &Path| {
-        let mut sums: Value = serde_json::from_slice(&fs::read(at.join("checksums.json")).expect("a file")).expect("JSON");
+        let mut sums: Value =
+            serde_json::from_slice(&fs::read(at.join("checksums.json")).expect("a file")).expect("JSON");
         sums["files"].as_object_mut().expect("files").remove("model.safetensors");
         fs::write(at.join("checksums.json"), sums.to_string()).expect("a file");
         model::flip(&at.join("model.safetensors"), Q);

@@ -54,13 +54,16 @@ fn a_prompt_too_long_for_the_model() {
 #[test]
 fn nothing_that_can_be_used() {
     let skip = ["--set", "data.on_bad_row=skip"];
-    place(&["{}", "x"]).train("run", &skip).failed(3, &["rows.jsonl", "no usable row", "1 missing_field", "1 not_json"]);
+    place(&["{}", "x"])
+        .train("run", &skip)
+        .failed(3, &["rows.jsonl", "no usable row", "1 missing_field", "1 not_json"]);
     place(&[""]).train("run", &[]).failed(3, &["rows.jsonl", "no usable row"]);
     let all = ["--set", "data.dev=2"];
     place(&[GOOD, GOOD]).train("run", &all).failed(2, &["data.dev", "2 of 2 rows", "at least one must be left"]);
     let absent = ["--set", "data.path=nowhere.jsonl"];
     place(&[GOOD]).train("run", &absent).failed(3, &["`data.path`", "nowhere.jsonl", "No such file"]);
-    let mut command = place(&[GOOD]).train_command("run", &["--set", "data.path=data:rows.jsonl"]);
+    let unset = place(&[GOOD]);
+    let mut command = unset.train_command("run", &["--set", "data.path=data:rows.jsonl"]);
     let ran = crate::common::Ran::of(command.env_remove("COHORT_DATA").output().expect("it runs"));
     ran.failed(2, &["data.path", "COHORT_DATA"]);
 }

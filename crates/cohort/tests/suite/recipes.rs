@@ -60,7 +60,12 @@ fn contradictions() {
     refused("group_size = 4", "group_size = 1", "group_size", &["`rollout.group_size` must be at least 2", "got 1"]);
     let both = "reward.kl.coefficient = 0.1\nobjective.kl = { estimator = \"k3\", coefficient = 0.1 }\n\n[policy.new]";
     refused("[policy.new]", both, "objective.kl", &["`objective.kl` contradicts reward.kl", "hint:"]);
-    refused("[policy.new]", "[policy]\nmodel = \"DIR\"\n\n[policy.new]", "[policy]", &["`policy`", "both", "remove one"]);
+    refused(
+        "[policy.new]",
+        "[policy]\nmodel = \"DIR\"\n\n[policy.new]",
+        "[policy]",
+        &["`policy`", "both", "remove one"],
+    );
     let data = "[data]\npath = \"rows.jsonl\"\n\n[rollout]";
     refused("[rollout]", data, "[data]", &["`data` contradicts [task]", "remove one"]);
     let stages = "`stages` must be the rl stage, or a supervised stage and then it";

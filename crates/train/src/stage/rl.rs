@@ -22,6 +22,7 @@ use crate::{
     timing::{Seconds, timed},
     update::{Batch, Example, Pass, Passed},
     worker::Workers,
+    world::World,
 };
 
 /// The rl stage of a recipe.
@@ -47,26 +48,35 @@ impl<'a> RlStage<'a> {
         RowSpec { temperature: self.recipe.row_temperature }
     }
 
-    /// The reference's log-probabilities of every sample, in order.
+    /// The reference's log-probabilities of every sample, in order: in the loss beside the trainer's rows, in the
+    /// reward beside the sampler's.
     fn reference_logp(&self, groups: &[Group], workers: Workers, step: u64) -> Result<Vec<Vec<f64>>, Error> {
         let Some(reference) = &self.reference else { return Ok(Vec::new()) };
+        let spec = match self.recipe.reward.kl {
+            Some(_) => RowSpec { temperature: self.recipe.rollout.decoding.row_temperature() },
+            None => self.spec(),
+        };
         let rows = workers.map("scoring", groups.len(), |g| {
             let samples: Vec<&Sample> = samples_of(&groups[g]).collect();
-            reference.rows(&samples, self.spec()).map_err(|source| Error::Policy { step, source })
+            reference.rows(&samples, spec).map_err(|source| Error::Policy { step, source })
         })?;
         Ok(rows.into_iter().flatten().map(|rows| rows.logp).collect())
     }
 
     /// The combined reward of every episode; `None` where a term failed.
-    fn combine(&self, session: &Session<'_>, groups: &mut [Group], ref_logp: &[Vec<f64>]) {
-        let weights: Vec<f64> = session.world.terms.iter().map(|t| t.weight).collect();
+    fn combine(&self, world: &World, groups: &mut [Group], ref_logp: &[Vec<f64>], metrics: &mut Metrics) {
+        let weights: Vec<f64> = world.terms.iter().map(|t| t.weight).collect();
         let mut next = 0;
         for group in groups {
             for episode in &mut group.episodes {
                 let mut reward = weighted_sum(&episode.rewards, &weights);
                 for sample in &episode.samples {
-                    if let (Some(kl), Some(reward)) = (self.recipe.reward.kl, reward.as_mut()) {
-                        *reward -= kl_penalty(&sample.behaviour.logp, &ref_logp[next], kl.coefficient);
+                    if let Some(kl) = self.recipe.reward.kl {
+                        let penalty = kl_penalty(&sample.behaviour.logp, &ref_logp[next], kl.coefficient);
+                        reward = reward.map(|reward| reward - penalty);
+                        for (logp, reference) in sample.behaviour.logp.iter().zip(&ref_logp[next]) {
+                            metrics.add("kl", Metric::mean_of(logp - reference));
+                        }
                     }
                     next += 1;
                 }
@@ -188,7 +198,7 @@ impl Stage for RlStage<'_> {
         self.ledger.recall(step, &world.terms, &mut groups);
         record::hold_budget(world, &session.directory, self.recipe.reward.error_budget, &groups, step)?;
         let ref_logp = timed(&mut seconds.score, || self.reference_logp(&groups, session.workers, step))?;
-        self.combine(session, &mut groups, &ref_logp);
+        self.combine(world, &mut groups, &ref_logp, &mut metrics);
         let examples = self.examples(&groups, ref_logp);
         let pass = timed(&mut seconds.train, || self.reinforce(session, &groups, &examples, step, &mut metrics))?;
         record::measure(session.world, &groups, &mut metrics);

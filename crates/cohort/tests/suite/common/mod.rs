@@ -258,12 +258,8 @@ pub fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// The files of a run that must be equal in equal runs.
-pub const EQUAL: [&str; 4] = [
-    "checkpoints/last/model.safetensors",
-    "checkpoints/last/optimizer.safetensors",
-    "metrics.jsonl",
-    "rollouts.jsonl",
-];
+pub const EQUAL: [&str; 4] =
+    ["checkpoints/last/model.safetensors", "checkpoints/last/optimizer.safetensors", "metrics.jsonl", "rollouts.jsonl"];
 
 /// Holds what two runs made against each other, to the bit.
 #[track_caller]
