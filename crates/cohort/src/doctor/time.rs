@@ -32,7 +32,7 @@ fn shorter(phase: &str) -> &'static str {
             "Rows of the reference are only needed for a divergence: leave objective.kl and reward.kl out if it is not wanted."
         }
         "train" => {
-            "Lower train.inner_epochs or train.prompts_per_step; groups without signal cost as much as those with it."
+            "Lower train.prompts_per_step, or train.inner_epochs where it is above 1; groups without signal cost as much as those with it."
         }
         "save" => "Raise train.save_every.",
         "eval" => "Raise eval.every, or lower eval.limit, eval.dev_limit or eval.samples.",
