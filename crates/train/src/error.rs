@@ -38,7 +38,7 @@ pub enum Error {
          hint: this is a fault of the engine on this machine, please report it with the output of `cohort doctor`"
     )]
     Mismatch { step: u64, gap: f64, red_line: f64 },
-    #[error("interrupted; a checkpoint was written at step {step}, `--resume` goes on from there")]
+    #[error("interrupted; {}", goes_on(*step))]
     Interrupted { step: u64 },
     #[error("step {step}: {source}")]
     Policy { step: u64, source: PolicyError },
@@ -73,5 +73,12 @@ impl Error {
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |source| Error::Io { what, source }
+    }
+}
+
+fn goes_on(step: u64) -> String {
+    match step {
+        0 => "no step was done yet, `--resume` starts from the stage's beginning".to_owned(),
+        step => format!("a checkpoint was written at step {step}, `--resume` goes on from there"),
     }
 }

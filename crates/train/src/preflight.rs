@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::Error,
     recipe::{Recipe, low::NoSignal},
+    run_dir::RunDir,
     sampling::Sampling,
+    stage::record::hold_budget,
     timing::Seconds,
     worker::Workers,
     world::World,
@@ -30,26 +32,65 @@ pub struct Preflight {
     pub mean_length: f64,
 }
 
+/// The share of failures that says more than the rest of a look does.
+const MOST: f64 = 0.5;
+
 /// Looks at `recipe.preflight.prompts` prompts, and at four times as many when these show no signal.
-/// Without any, the run ends or warns, as the recipe says; the warning is returned.
+/// Without any, the run ends or warns, as the recipe says; the warning is returned. Where most rewards failed, that
+/// is what ends it, with a sample dumped into `directory`.
 pub fn preflight(
     recipe: &Recipe,
     world: &World,
     policy: &dyn Policy,
     workers: Workers,
+    directory: &RunDir,
 ) -> Result<(Preflight, Option<String>), Error> {
-    let mut look = Preflight::default();
+    let (mut look, mut groups) = (Preflight::default(), Vec::new());
     for count in [recipe.preflight.prompts, 4 * recipe.preflight.prompts] {
-        look = Preflight::take(recipe, world, policy, workers, count)?;
+        groups = take(recipe, world, policy, workers, count)?;
+        look = Preflight::of(world, &groups);
         if look.signal > 0.0 {
             return Ok((look, None));
         }
+    }
+    if look.failed > MOST {
+        hold_budget(world, directory, recipe.reward.error_budget, &groups, 0)?;
     }
     let (reason, hint) = look.why_nothing(recipe);
     match recipe.preflight.no_signal {
         NoSignal::Stop => Err(Error::NoSignal { reason, hint }),
         NoSignal::Warn => Ok((look, Some(format!("{reason} ({hint})")))),
     }
+}
+
+/// Samples and scores `count` prompts.
+fn take(
+    recipe: &Recipe,
+    world: &World,
+    policy: &dyn Policy,
+    workers: Workers,
+    count: usize,
+) -> Result<Vec<Group>, Error> {
+    let stream = Stream::new(recipe.seed, "preflight");
+    let items = world.task.items(Split::Train).len();
+    let indices = curriculum::shuffled(items, count.min(items), 1, stream);
+    let sampling = Sampling {
+        decoding: recipe.rollout.decoding,
+        max_actions: recipe.rollout.max_new_tokens,
+        stream,
+        step: 0,
+        policy_version: 0,
+        split: Split::Train,
+        per_block: recipe.train.groups_per_block,
+    };
+    let prompts = world.prompts(Split::Train, &indices);
+    let mut groups =
+        sampling.run(world, world.strategy.as_ref(), policy, &prompts, workers, &mut Seconds::default())?;
+    let weights: Vec<f64> = world.terms.iter().map(|t| t.weight).collect();
+    for episode in groups.iter_mut().flat_map(|g| &mut g.episodes) {
+        episode.outcome = cohort_core::reward::weighted_sum(&episode.rewards, &weights);
+    }
+    Ok(groups)
 }
 
 impl Default for Preflight {
@@ -68,35 +109,6 @@ impl Default for Preflight {
 }
 
 impl Preflight {
-    fn take(
-        recipe: &Recipe,
-        world: &World,
-        policy: &dyn Policy,
-        workers: Workers,
-        count: usize,
-    ) -> Result<Self, Error> {
-        let stream = Stream::new(recipe.seed, "preflight");
-        let items = world.task.items(Split::Train).len();
-        let indices = curriculum::shuffled(items, count.min(items), 1, stream);
-        let sampling = Sampling {
-            decoding: recipe.rollout.decoding,
-            max_actions: recipe.rollout.max_new_tokens,
-            stream,
-            step: 0,
-            policy_version: 0,
-            split: Split::Train,
-            per_block: recipe.train.groups_per_block,
-        };
-        let prompts = world.prompts(Split::Train, &indices);
-        let mut groups =
-            sampling.run(world, world.strategy.as_ref(), policy, &prompts, workers, &mut Seconds::default())?;
-        let weights: Vec<f64> = world.terms.iter().map(|t| t.weight).collect();
-        for episode in groups.iter_mut().flat_map(|g| &mut g.episodes) {
-            episode.outcome = cohort_core::reward::weighted_sum(&episode.rewards, &weights);
-        }
-        Ok(Self::of(world, &groups))
-    }
-
     fn of(world: &World, groups: &[Group]) -> Self {
         let episodes: Vec<_> = groups.iter().flat_map(|g| &g.episodes).collect();
         let count = episodes.len().max(1) as f64;
@@ -118,7 +130,7 @@ impl Preflight {
     fn why_nothing(&self, recipe: &Recipe) -> (String, String) {
         let seen = format!("{} prompts with {} completions", self.prompts, self.completions);
         let cap = recipe.rollout.max_new_tokens;
-        if self.failed > 0.5 {
+        if self.failed > MOST {
             let share = 100.0 * self.failed;
             return (
                 format!("the reward of {share:.0} % of the completions failed, in {seen}"),

@@ -89,7 +89,6 @@ pub fn train(recipe: &Recipe, setup: Setup, options: &Options, observer: &mut dy
     let recorded = RunDir::admit(&options.run_dir, options.start, recipe)?;
     if let Some(manifest) = &recorded
         && manifest.state == RunState::Complete
-        && manifest.step >= recipe.train.steps.min(manifest.asked_steps)
         && recipe.train.steps <= manifest.asked_steps
     {
         return read_summary(&options.run_dir);
@@ -199,6 +198,7 @@ fn cold_start(session: &mut Session<'_>, options: &Options) -> Result<(), Error>
         Some(state) => {
             let at = entry.as_ref().map_or(String::new(), |e| e.path().display().to_string());
             session.observer.event(Event::Note(&format!("cold start of {} steps from the cache ({at})", state.step)));
+            session.optimizer.updates = state.updates;
             session.state = state;
             session.commit()?;
         }
@@ -232,8 +232,9 @@ fn before(session: &mut Session<'_>) -> Result<(), Error> {
         return Ok(());
     }
     let mut spent = 0.0;
-    let (look, warning) =
-        timed(&mut spent, || preflight(session.recipe, session.world, session.policy.as_ref(), session.workers))?;
+    let (look, warning) = timed(&mut spent, || {
+        preflight(session.recipe, session.world, session.policy.as_ref(), session.workers, &session.directory)
+    })?;
     session.seconds.eval += spent;
     session.observer.event(Event::Preflight(&look));
     if let Some(warning) = warning {
@@ -258,7 +259,6 @@ fn test_plan(session: &Session<'_>) -> Option<Plan> {
 }
 
 fn finish(mut session: Session<'_>, after: Option<Evaluation>) -> Result<Summary, Error> {
-    session.directory.manifest.state = RunState::Complete;
     session.directory.manifest.after = after.clone();
     session.commit_logs()?;
     let manifest = &session.directory.manifest;
@@ -282,6 +282,9 @@ fn finish(mut session: Session<'_>, after: Option<Evaluation>) -> Result<Summary
     };
     let text = serde_json::to_string_pretty(&summary).expect("a summary is JSON");
     session.directory.write("summary.json", format!("{text}\n").as_bytes())?;
+    // Last: a complete run is never looked at again, so all of it must be there.
+    session.directory.manifest.state = RunState::Complete;
+    session.directory.save_manifest()?;
     Ok(summary)
 }
 

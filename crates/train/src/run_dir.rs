@@ -29,6 +29,7 @@ use crate::{
     evaluate::Evaluation,
     preflight::Preflight,
     recipe::{Recipe, first_difference},
+    stage::SUPERVISED,
     timing::Seconds,
 };
 
@@ -227,6 +228,8 @@ impl RunDir {
             ..Manifest::default()
         });
         let committed = manifest.committed;
+        remove_staging(&path.join("checkpoints")).map_err(failed)?;
+        remove_staging(&path.join("checkpoints").join(SUPERVISED)).map_err(failed)?;
         Ok(Self {
             metrics: Log::open(path.join("metrics.jsonl"), committed.metrics)?,
             rollouts: Log::open(path.join("rollouts.jsonl"), committed.rollouts)?,
@@ -313,6 +316,21 @@ pub fn require_empty(path: &Path) -> Result<(), RunDirError> {
     }
 }
 
+/// Removes what a process that was killed while it saved left behind.
+fn remove_staging(folder: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".step-") {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// The manifest of a run directory, where it has one.
 pub fn read_manifest(path: &Path) -> Result<Option<Manifest>, RunDirError> {
     let path = path.join("manifest.json");
@@ -334,6 +352,9 @@ pub fn read_manifest(path: &Path) -> Result<Option<Manifest>, RunDirError> {
 fn agree(path: &Path, recipe: &Recipe) -> Result<(), RunDirError> {
     let file = path.join("recipe.toml");
     let recorded = fs::read_to_string(&file).map_err(|source| RunDirError::Io { path: file.clone(), source })?;
+    if recorded.parse::<toml::Table>().is_err() {
+        return Err(RunDirError::Manifest { path: file, problem: "not a resolved recipe".to_owned() });
+    }
     if let Some((key, recorded, given)) = first_difference(&recorded, &recipe.resolved()) {
         return Err(RunDirError::Differs { path: path.to_owned(), key, recorded, given });
     }

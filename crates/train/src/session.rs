@@ -163,6 +163,12 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Whether the manifest's checkpoint is that of the session's step.
+    pub fn is_committed(&self) -> bool {
+        let name = checkpoint_name(&self.state.stage, self.state.step);
+        self.directory.manifest.checkpoint.as_ref() == Some(&name)
+    }
+
     pub fn committed_checkpoint(&self) -> Option<PathBuf> {
         self.directory.manifest.checkpoint.as_ref().map(|name| self.directory.checkpoints().join(name))
     }

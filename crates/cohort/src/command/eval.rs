@@ -36,8 +36,8 @@ pub struct Eval {
     #[arg(long, value_enum, default_value = "test")]
     split: SplitName,
     /// Samples a prompt, for pass@k
-    #[arg(long, value_name = "K")]
-    samples: Option<usize>,
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    samples: Option<u32>,
     /// Look at the most probable completion
     #[arg(long)]
     greedy: bool,
@@ -74,8 +74,8 @@ impl Eval {
         match (self.greedy, self.samples) {
             (false, None) => {}
             (true, None) => plan.samples = 0,
-            (true, Some(samples)) => plan.samples = samples,
-            (false, Some(samples)) => (plan.greedy, plan.samples) = (Greedy::No, samples),
+            (true, Some(samples)) => plan.samples = samples as usize,
+            (false, Some(samples)) => (plan.greedy, plan.samples) = (Greedy::No, samples as usize),
         }
         let evaluation = plan.run(&world, &policy, Workers::new(recipe.train.workers))?.evaluation;
         if self.json { print_json(&evaluation) } else { print_line(&console::evaluation(&evaluation)) }

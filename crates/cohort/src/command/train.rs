@@ -14,7 +14,7 @@ use cohort_train::{
     Options, Recipe,
     build::{Places, setup},
     cold_start::cache_folder,
-    run_dir::Start,
+    run_dir::{RunDir, Start},
     train,
 };
 
@@ -60,9 +60,8 @@ impl Train {
         let recipe = Recipe::read(&recipe_path(&self.recipe)?, &self.overrides, self.seed)?;
         let start = if self.resume { Start::Resume } else { Start::Fresh };
         let run_dir = self.run_dir.unwrap_or_else(|| default_run_dir(&recipe, start));
-        if start == Start::Fresh {
-            cohort_train::run_dir::require_empty(&run_dir).map_err(cohort_train::Error::from)?;
-        }
+        // Before anything is loaded: what was asked for comes first.
+        RunDir::admit(&run_dir, start, &recipe).map_err(cohort_train::Error::from)?;
         let setup = setup(&recipe, &Places::of_environment())?;
         let interrupt = Arc::new(AtomicBool::new(false));
         catch_interrupts(&interrupt)?;

@@ -39,13 +39,17 @@ pub(super) fn write_tensors<T>(
     tensors: impl Iterator<Item = (String, Vec<usize>, T)>,
     read: impl Fn(&T, &mut dyn FnMut(&[f32])),
 ) -> io::Result<()> {
+    let permissions = File::create(path)?.metadata()?.permissions();
     let views = tensors.map(|(name, shape, of)| (name, Lazy { shape, of, read: &read }));
     let format = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
     safetensors::serialize_to_file(views, Some(format), path).map_err(|e| match e {
         safetensors::SafeTensorError::IoError(e) => e,
         other => io::Error::other(other),
     })?;
-    File::open(path)?.sync_all()
+    let file = File::open(path)?;
+    // The library makes its file for the owner alone; weights are to be read by whoever reads what stands beside them.
+    file.set_permissions(permissions)?;
+    file.sync_all()
 }
 
 /// Reads `(name, shape, key)` tensors and gives each to `take(key, values)`.

@@ -59,6 +59,9 @@ impl Check<'_> {
 pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
     let check = Check { source: &source };
     let low = &source.low;
+    if i64::try_from(low.seed).is_err() {
+        return check.fail("seed", &format!("must be at most {}", i64::MAX), low.seed, "TOML has no larger integers");
+    }
     let policy = policy(&check, low)?;
     let task = task(&check, low)?;
     let supervised = supervised(&check, low)?;
@@ -115,6 +118,7 @@ fn policy(check: &Check<'_>, low: &Low) -> Result<PolicySource, RecipeError> {
                     "for example heads = 4, kv_heads = 2",
                 );
             }
+            check.above_zero("policy.new.rope_theta", new.rope_theta)?;
             if new.head_dim % 2 != 0 {
                 return check.fail("policy.new.head_dim", "must be even", new.head_dim, "rotary embeddings turn pairs");
             }
@@ -166,6 +170,7 @@ fn supervised(check: &Check<'_>, low: &Low) -> Result<Option<Supervised>, Recipe
     let section = low.supervised.clone().unwrap_or_default();
     check.at_least("supervised.steps", section.steps as usize, 1, "the most steps of the stage")?;
     check.at_least("supervised.batch_size", section.batch_size, 1, "rows a step")?;
+    check.at_least("supervised.save_every", section.save_every as usize, 1, "steps between checkpoints")?;
     let optimizer = OptimizerConfig::from(&section);
     optimizer_of(check, "supervised", &optimizer)?;
     if let Some(until) = &section.until {

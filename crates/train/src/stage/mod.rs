@@ -1,6 +1,6 @@
 //! Stages, and the loop that drives every one of them.
 
-mod record;
+pub(crate) mod record;
 mod rl;
 mod supervised;
 
@@ -58,6 +58,12 @@ pub trait Stage {
 
     fn step(&mut self, session: &mut Session<'_>, step: u64) -> Result<Report, Error>;
 
+    /// Why the stage is over before its last step, where what it may spend is spent. Asked before a step, too: a
+    /// run that was killed after its last commit ends there again.
+    fn spent(&self, _: &Session<'_>) -> Option<String> {
+        None
+    }
+
     /// Looks at the policy after a step: periodic evaluation, the stage's own end.
     fn after(&mut self, session: &mut Session<'_>, step: u64) -> Result<Next, Error>;
 }
@@ -67,7 +73,7 @@ pub fn drive(stage: &mut dyn Stage, session: &mut Session<'_>) -> Result<(), Err
     let steps = stage.steps();
     session.observer.event(Event::StageStarted { stage: stage.name(), from: session.state.step, steps });
     session.state.stage = stage.name().to_owned();
-    while session.state.step < steps {
+    while session.state.step < steps && (session.state.step == 0 || stage.spent(session).is_none()) {
         if session.is_interrupted() {
             return Err(interrupted(session)?);
         }
@@ -77,11 +83,10 @@ pub fn drive(stage: &mut dyn Stage, session: &mut Session<'_>) -> Result<(), Err
         session.state.step = step;
         report.seconds.total = seconds(begun.elapsed());
         write_step(stage, session, step, &report)?;
-        let next = if step == steps { Next::End("all steps are done".to_owned()) } else { Next::Go };
-        let next = match stage.after(session, step)? {
-            Next::Go => next,
-            Next::Save if next != Next::Go => next,
-            other => other,
+        let next = match (stage.after(session, step)?, stage.spent(session)) {
+            (Next::Go | Next::Save, Some(reason)) => Next::End(reason),
+            (Next::Go | Next::Save, None) if step == steps => Next::End("all steps are done".to_owned()),
+            (next, _) => next,
         };
         match next {
             Next::End(reason) => {
@@ -98,10 +103,11 @@ pub fn drive(stage: &mut dyn Stage, session: &mut Session<'_>) -> Result<(), Err
     Ok(())
 }
 
-/// Saves what is done, and says so.
+/// Saves what is done, and says so. A step that is committed is not written again: a kill meanwhile would leave
+/// neither.
 fn interrupted(session: &mut Session<'_>) -> Result<Error, Error> {
     let step = session.state.step;
-    if step > 0 {
+    if step > 0 && !session.is_committed() {
         session.commit()?;
     }
     Ok(Error::Interrupted { step })

@@ -7,7 +7,7 @@ use cohort_core::{
 use cohort_env::Split;
 use serde_json::{Map, Value, json};
 
-use crate::{update::Pass, world::World};
+use crate::{error::Error, run_dir::RunDir, update::Pass, world::World};
 
 /// The metrics of a step's groups: rewards and their parts, signal, lengths.
 pub(super) fn measure(world: &World, groups: &[Group], metrics: &mut Metrics) {
@@ -130,11 +130,34 @@ pub(super) fn batch(world: &World, step: u64, groups: &[Group], split: Split) ->
 }
 
 /// An outcome in words.
-pub(super) fn describe(outcome: &Outcome) -> String {
+fn describe(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Scored { value } => format!("scored {value}"),
         Outcome::Abstain => "abstained".to_owned(),
         Outcome::Timeout => "outlived its time".to_owned(),
         Outcome::Error { reason } => reason.clone(),
     }
+}
+
+/// Ends the run when more than a share `budget` of the episodes have a reward that failed. The first of them is dumped.
+pub(crate) fn hold_budget(
+    world: &World,
+    directory: &RunDir,
+    budget: f64,
+    groups: &[Group],
+    step: u64,
+) -> Result<(), Error> {
+    let episodes = || groups.iter().flat_map(|g| g.episodes.iter().map(move |e| (g, e)));
+    let failed = |e: &Episode| e.rewards.iter().any(Outcome::is_failure);
+    let count = episodes().filter(|(_, e)| failed(e)).count();
+    let total = episodes().count();
+    if count as f64 <= budget * total as f64 {
+        return Ok(());
+    }
+    let Some((group, first)) = episodes().find(|(_, e)| failed(e)) else { return Ok(()) };
+    let sample = episode(world, step, group, first, Split::Train);
+    let dump = directory.dump(&format!("step-{step:06}-reward"), &sample)?;
+    let verdict = world.terms.iter().zip(&first.rewards).find(|(_, r)| r.is_failure());
+    let first = verdict.map_or(String::new(), |(term, outcome)| format!("`{}`: {}", term.name, describe(outcome)));
+    Err(Error::RewardBudget { step, failed: count, episodes: total, percent: 100.0 * budget, first, dump })
 }

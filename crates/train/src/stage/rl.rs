@@ -76,25 +76,6 @@ impl<'a> RlStage<'a> {
         }
     }
 
-    /// Ends the run when too many rewards of the step failed.
-    fn hold_budget(&self, session: &Session<'_>, groups: &[Group], step: u64) -> Result<(), Error> {
-        let episodes = || groups.iter().flat_map(|g| g.episodes.iter().map(move |e| (g, e)));
-        let failed = |e: &cohort_core::Episode| e.rewards.iter().any(|r| r.is_failure());
-        let count = episodes().filter(|(_, e)| failed(e)).count();
-        let total = episodes().count();
-        if count as f64 <= self.recipe.reward.error_budget * total as f64 {
-            return Ok(());
-        }
-        let Some((group, episode)) = episodes().find(|(_, e)| failed(e)) else { return Ok(()) };
-        let sample = record::episode(session.world, step, group, episode, Split::Train);
-        let dump = session.directory.dump(&format!("step-{step:06}-reward"), &sample)?;
-        let first = session.world.terms.iter().zip(&episode.rewards).find(|(_, r)| r.is_failure());
-        let first =
-            first.map_or(String::new(), |(term, outcome)| format!("`{}`: {}", term.name, record::describe(outcome)));
-        let percent = 100.0 * self.recipe.reward.error_budget;
-        Err(Error::RewardBudget { step, failed: count, episodes: total, percent, first, dump })
-    }
-
     /// The samples of all groups with their coefficients, in order.
     fn examples<'g>(&self, groups: &'g [Group], ref_logp: Vec<Vec<f64>>) -> Vec<Example<'g>> {
         let coefficients = groups.iter().flat_map(|group| self.recipe.advantage.coefficients(group).by_sample());
@@ -205,7 +186,7 @@ impl Stage for RlStage<'_> {
         let mut groups =
             sampling.run(world, world.strategy.as_ref(), policy, &prompts, session.workers, &mut seconds)?;
         self.ledger.recall(step, &world.terms, &mut groups);
-        self.hold_budget(session, &groups, step)?;
+        record::hold_budget(world, &session.directory, self.recipe.reward.error_budget, &groups, step)?;
         let ref_logp = timed(&mut seconds.score, || self.reference_logp(&groups, session.workers, step))?;
         self.combine(session, &mut groups, &ref_logp);
         let examples = self.examples(&groups, ref_logp);
@@ -225,6 +206,16 @@ impl Stage for RlStage<'_> {
             seconds,
             tokens: Tokens { prompt: cost.context_tokens, completion: cost.sampled_actions },
         })
+    }
+
+    fn spent(&self, session: &Session<'_>) -> Option<String> {
+        let sampled = session.state.sampled_tokens;
+        if self.recipe.train.max_tokens.is_some_and(|most| sampled >= most) {
+            return Some(format!("{sampled} tokens were sampled"));
+        }
+        let seconds = self.seconds_before + session.started.elapsed().as_secs_f64();
+        let over = self.recipe.train.max_seconds.is_some_and(|most| seconds >= most);
+        over.then(|| format!("{seconds:.0} seconds are over"))
     }
 
     fn after(&mut self, session: &mut Session<'_>, step: u64) -> Result<Next, Error> {
@@ -249,13 +240,6 @@ impl Stage for RlStage<'_> {
                 session.state.best = Some(Best { step, accuracy });
                 next = Next::Save;
             }
-        }
-        if self.recipe.train.max_tokens.is_some_and(|most| session.state.sampled_tokens >= most) {
-            return Ok(Next::End(format!("{} tokens were sampled", session.state.sampled_tokens)));
-        }
-        let spent = self.seconds_before + session.started.elapsed().as_secs_f64();
-        if self.recipe.train.max_seconds.is_some_and(|most| spent >= most) {
-            return Ok(Next::End(format!("{spent:.0} seconds are over")));
         }
         Ok(next)
     }
