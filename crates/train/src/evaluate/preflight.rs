@@ -137,6 +137,12 @@ impl Preflight {
                 "look at the verifier and at the columns that it reads".to_owned(),
             );
         }
+        if self.pass_rate >= 1.0 {
+            return (
+                format!("every completion is right already, in {seen}"),
+                "take a harder task, or a policy that has something to learn".to_owned(),
+            );
+        }
         if self.truncated > 0.9 {
             let share = 100.0 * self.truncated;
             return (
@@ -144,12 +150,6 @@ impl Preflight {
                     "{share:.0} % of the completions were cut at rollout.max_new_tokens = {cap}, and all rewards are equal, in {seen}"
                 ),
                 "raise rollout.max_new_tokens, or start from a policy that ends its answers".to_owned(),
-            );
-        }
-        if self.pass_rate >= 1.0 {
-            return (
-                format!("every completion is right already, in {seen}"),
-                "take a harder task, or a policy that has something to learn".to_owned(),
             );
         }
         (

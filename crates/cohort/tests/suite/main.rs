@@ -1,0 +1,12 @@
+//! The binary from outside: what it promises to whoever calls it, kills it, or gives it something broken.
+
+mod checkpoints;
+mod command_line;
+mod common;
+mod data;
+mod embedded;
+mod laws;
+mod real_data;
+mod recipes;
+mod resume;
+mod signal;
