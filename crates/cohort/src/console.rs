@@ -75,9 +75,11 @@ impl Console {
             return self.line(&format!("stage {stage}: steps {} to {steps}", from + 1));
         }
         let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("{prefix:>10} {bar:24} {pos}/{len}  eta {eta}  {wide_msg}");
+        // The first line is how far it is and where the time goes, the second what the step showed.
+        let style = ProgressStyle::with_template(&format!(
+            "{stage} {{bar:20}} {{pos}}/{{len}}  eta {{eta}}  {{prefix}}\n{{wide_msg}}"
+        ));
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.set_prefix(stage.to_owned());
         bar.set_position(from);
         self.bar = Some(bar);
     }
@@ -96,16 +98,18 @@ impl Console {
         if let Some(nll) = value("negative_log_likelihood") {
             let _ = write!(text, "nll {nll:.4}  ");
         }
-        if tokens > 0 {
-            let _ = write!(text, "{:.0} tok/s", tokens as f64 / seconds.total.max(1e-9));
-        }
+        let rate = match tokens {
+            0 => String::new(),
+            _ => format!("{:.0} tok/s  ", tokens as f64 / seconds.total.max(1e-9)),
+        };
         self.spent += seconds;
         match &self.bar {
             Some(bar) => {
                 bar.set_position(step);
-                bar.set_message(format!("{text}  [{}]", budget(&self.spent)));
+                bar.set_prefix(format!("{rate}{}", budget(&self.spent)));
+                bar.set_message(text);
             }
-            None => self.line(&format!("{stage} {step}/{steps}  {}  {:.2} s", text.trim_end(), seconds.total)),
+            None => self.line(&format!("{stage} {step}/{steps}  {text}{rate}{:.2} s", seconds.total)),
         }
     }
 }

@@ -6,27 +6,19 @@
 
 pub mod build;
 pub mod checkpoint;
-pub mod cold_start;
 mod error;
 pub mod evaluate;
-mod gradient_sum;
-mod ledger;
-pub mod observe;
-mod optimizer;
-pub mod preflight;
 pub mod recipe;
 pub mod run;
-pub mod run_dir;
 mod sampling;
-pub mod session;
 pub mod stage;
-mod timing;
 mod update;
-mod worker;
-pub mod world;
 
 pub use error::Error;
+pub use evaluate::preflight;
 pub use recipe::{Recipe, RecipeError};
-pub use run::{Options, Setup, Summary, train};
-pub use timing::Seconds;
-pub use worker::Workers;
+pub use run::{Options, Seconds, Setup, Summary, cold_start, observe, run_dir, session, train};
+use run::{ledger, timing};
+pub use sampling::world;
+pub use update::Workers;
+use update::{optimizer, worker};

@@ -1,6 +1,6 @@
 //! The subcommands, one a file.
 
-//T mod doctor;
+mod doctor;
 mod eval;
 mod inspect;
 mod logprobs;
@@ -29,8 +29,8 @@ pub enum Command {
     Inspect(inspect::Inspect),
     /// Write a run's report.html again
     Report(report::Report),
-    //T /// Look at this machine, or at what a run's curve shows
-    //T Doctor(doctor::Doctor),
+    /// Look at this machine, or at what a run's curve shows
+    Doctor(doctor::Doctor),
 }
 
 impl Command {
@@ -42,7 +42,7 @@ impl Command {
             Command::Logprobs(c) => c.run(),
             Command::Inspect(c) => c.run(),
             Command::Report(c) => c.run(),
-            //T Command::Doctor(c) => c.run(),
+            Command::Doctor(c) => c.run(),
         }
     }
 }

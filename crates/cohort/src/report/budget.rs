@@ -30,13 +30,18 @@ pub struct Slice {
 
 /// The phases that took any time, in the order of a run. What the wall clock saw beside them is `other`.
 ///
-/// A cold start is one phase; what its own steps took is not counted again under `train`.
+/// A cold start is one phase; what its own steps and evaluations took is not counted again.
 pub fn phases(run: &Run) -> Vec<Phase> {
     let recorded = run.summary.as_ref().map(|s| s.seconds).or_else(|| run.manifest.as_ref().map(|m| m.seconds));
     // A run that has not committed yet has written timings.
     let s =
         recorded.filter(|s| s.total > 0.0 && s.train + s.sample >= run.step_seconds.sample).unwrap_or(run.step_seconds);
     let train = if s.cold_start > 0.0 { (s.train - run.supervised_seconds.train).max(0.0) } else { s.train };
+    // So are its evaluations, whose seconds nobody recorded apart: what it took beside its steps, at most.
+    let beside_steps = Some(s.cold_start - run.supervised_seconds.total).filter(|_| run.supervised_seconds.total > 0.0);
+    let claimed = s.cold_start + s.sample + s.reward + s.score + train + s.save + s.eval;
+    let twice = (claimed - s.total).clamp(0.0, beside_steps.unwrap_or(0.0).max(0.0));
+    let eval = (s.eval - twice).max(0.0);
     let named = [
         ("cold start", "the supervised stage before", s.cold_start),
         ("sample", "the policy writes completions", s.sample),
@@ -44,7 +49,7 @@ pub fn phases(run: &Run) -> Vec<Phase> {
         ("score", "rows of the reference", s.score),
         ("train", "forward, backward, update", train),
         ("save", "checkpoints", s.save),
-        ("eval", "preflight and evaluations", s.eval),
+        ("eval", "preflight and evaluations", eval),
     ];
     let other = other(&s, &named);
     named
@@ -96,6 +101,17 @@ mod tests {
         let of = phases(&run(seconds, Seconds { sample: 20.0, ..Seconds::default() }, supervised));
         let seen: Vec<(&str, f64)> = of.iter().map(|p| (p.name, p.seconds)).collect();
         assert_eq!(seen, [("cold start", 30.0), ("sample", 20.0), ("train", 25.0), ("other", 25.0)]);
+    }
+
+    #[test]
+    fn evaluations_of_a_cold_start_are_not_counted_again() {
+        let seconds = Seconds { total: 49.0, cold_start: 30.0, train: 35.0, eval: 9.0, ..Seconds::default() };
+        let supervised = Seconds { total: 25.0, train: 25.0, ..Seconds::default() };
+        let of = phases(&run(seconds, Seconds::default(), supervised));
+        assert_eq!(of.iter().map(|p| p.seconds).collect::<Vec<_>>(), [30.0, 10.0, 9.0], "nothing overlaps");
+        let seconds = Seconds { total: 46.0, ..seconds };
+        let of = phases(&run(seconds, Seconds::default(), supervised));
+        assert_eq!(of.iter().map(|p| p.seconds).collect::<Vec<_>>(), [30.0, 10.0, 6.0]);
     }
 
     #[test]

@@ -161,13 +161,14 @@ impl Chart {
         let marks = ticks(frame.x.0, frame.x.1, if self.width > 600.0 { 8 } else { 4 });
         let y = frame.bottom + 15.0;
         let colour = palette.text();
-        let right = frame.right - 26.0;
+        let _ = write!(svg, r#"<text x="{:.1}" y="{y:.1}" fill="{colour}">step</text>"#, frame.left);
         let inside = marks.values.iter().filter(|v| v.fract() == 0.0 && **v >= frame.x.0 && **v <= frame.x.1);
-        for value in inside.filter(|&&v| frame.x(v) < right - 14.0) {
+        for value in inside.filter(|&&v| frame.x(v) > frame.left + 44.0) {
             let x = frame.x(*value);
-            let _ = write!(svg, r#"<text x="{x:.1}" y="{y:.1}" text-anchor="middle" fill="{colour}">{value}</text>"#);
+            let anchor = if x > frame.right - 10.0 { "end" } else { "middle" };
+            let x = if anchor == "end" { frame.right } else { x };
+            let _ = write!(svg, r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" fill="{colour}">{value}</text>"#);
         }
-        let _ = write!(svg, r#"<text x="{:.1}" y="{y:.1}" text-anchor="end" fill="{colour}">step</text>"#, frame.right);
     }
 
     /// Names beside a stroke of their colour, in one row; nothing where there is but one line.

@@ -110,7 +110,8 @@ impl Shelf {
 
     fn offer(&mut self, episode: &EpisodeLine) {
         let Some(first) = self.rank(episode) else { return };
-        let rank = (first, scatter(place(episode)));
+        // Each shelf scatters anew: else the best, taken first, would be missing among the random ones.
+        let rank = (first, scatter(self.why as u64, place(episode)));
         let order = |a: &(f64, u64), b: &(f64, u64)| -> Ordering { a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)) };
         let at = self.held.partition_point(|(held, _)| order(held, &rank) == Ordering::Less);
         if at < Self::ROOM {
@@ -131,8 +132,8 @@ impl Shelf {
 }
 
 /// A number that looks random and is the same for the same episode (the finalizer of SplitMix64).
-fn scatter((step, slot, episode): (u64, usize, usize)) -> u64 {
-    let mut z = step.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ ((slot as u64) << 20) ^ episode as u64;
+fn scatter(salt: u64, (step, slot, episode): (u64, usize, usize)) -> u64 {
+    let mut z = (step + (salt << 48)).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ ((slot as u64) << 20) ^ episode as u64;
     for (shift, factor) in [(30, 0xbf58_476d_1ce4_e5b9_u64), (27, 0x94d0_49bb_1331_11eb)] {
         z = (z ^ (z >> shift)).wrapping_mul(factor);
     }
@@ -149,7 +150,7 @@ mod tests {
         let mut text = String::new();
         for step in 1..=steps {
             for episode in 0..8 {
-                let line = json!({ "step": step, "slot": 0, "episode": episode, "prompt": "p", "completion": "c",
+                let line = json!({ "step": step, "slot": steps, "episode": episode, "prompt": "p", "completion": "c",
                     "reward": rewards(step, episode), "samples": [] });
                 text.push_str(&format!("{line}\n"));
             }
@@ -170,6 +171,18 @@ mod tests {
         assert_eq!(picks.random.len(), 3);
         assert!(picks.random.iter().all(|e| !picks.best.contains(e) && !picks.worst.contains(e)));
         assert_eq!(picks, pick(file.path(), 9).unwrap(), "the same file gives the same picks");
+    }
+
+    #[test]
+    fn random_ones_are_as_good_as_all_are() {
+        // Half of all are best, a few are worst, the rest lie between.
+        let reward = |_, episode: usize| Some(if episode == 0 { 0.0 } else { 1.0 + (episode % 2) as f64 });
+        let mut best = 0;
+        for steps in 10..110 {
+            let file = rollouts(reward, steps);
+            best += pick(file.path(), steps).unwrap().random.iter().filter(|e| e.reward == Some(2.0)).count();
+        }
+        assert!((100..200).contains(&best), "{best} of 300");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::{
     curves::{self, Panel},
     data::Run,
     table::{self, Table},
-    ticks::{bytes, count, duration, percent, short},
+    ticks::{bytes, count, duration, percent, plain, short},
 };
 
 /// Everything that the template shows. What is absent is not shown.
@@ -61,6 +61,8 @@ struct Shelf {
 #[derive(Clone, Debug, Serialize)]
 struct Card {
     place: String,
+    /// Where the prompt comes from.
+    origin: String,
     prompt: String,
     completion: String,
     verdicts: Vec<Verdict>,
@@ -207,7 +209,7 @@ fn card(e: &EpisodeLine) -> Card {
         term: term.clone(),
         kind: outcome.kind(),
         text: match outcome {
-            Outcome::Scored { value } => short(*value),
+            Outcome::Scored { value } => plain(*value),
             Outcome::Abstain => "abstained".to_owned(),
             Outcome::Timeout => "timed out".to_owned(),
             Outcome::Error { reason } => format!("error: {reason}"),
@@ -215,10 +217,11 @@ fn card(e: &EpisodeLine) -> Card {
     });
     Card {
         place: format!("step {}, group {}, completion {}", e.step, e.slot, e.episode),
+        origin: e.origin.clone(),
         prompt: e.prompt.clone(),
         completion: e.completion.clone(),
         verdicts: verdicts.collect(),
-        reward: e.reward.map(short),
+        reward: e.reward.map(plain),
         advantage: e.advantage.map(|a| format!("{a:+.2}")),
         stop: e.stop.map(|stop| match stop {
             StopReason::End(id) => format!("ended by token {id}"),

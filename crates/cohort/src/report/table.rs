@@ -74,9 +74,10 @@ fn row(name: &str, before: Option<&Evaluation>, after: Option<&Evaluation>) -> R
     let value = |e: Option<&Evaluation>| e.and_then(|e| e.get(name));
     let change = value(before).zip(value(after)).map(|(before, after)| format!("{:+.1}", 100.0 * (after - before)));
     let what = match name.split('@').next().unwrap_or(name) {
-        "greedy" => "most probable completion",
-        "pass" => "at least one of k samples is right",
-        "avg" => "share of samples that are right",
+        "greedy" => "the most probable completion is right",
+        "pass" if name == "pass@1" => "a sample is right",
+        "pass" => "at least one of so many samples is right",
+        "avg" => "share of so many samples that is right",
         "maj" => "the most frequent answer is right",
         _ => "",
     };

@@ -60,6 +60,13 @@ pub fn short(value: f64) -> String {
     }
 }
 
+/// A number with at most four decimals, and no more than it needs.
+pub fn plain(value: f64) -> String {
+    let text = format!("{value:.4}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
 /// A share as percent.
 pub fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
@@ -135,5 +142,6 @@ mod tests {
         assert_eq!(bytes(1536 * 1024 * 1024), "1.5 GiB");
         assert_eq!(short(0.00012), "1.2e-4");
         assert_eq!(short(-3.456), "-3.46");
+        assert_eq!([1.0, 0.25, -0.00001, 120.0].map(plain), ["1", "0.25", "0", "120"]);
     }
 }

@@ -92,6 +92,27 @@ pub struct OptimizerConfig {
     pub clip_norm: f64,
 }
 
+/// The optimizer that a stage's section describes.
+macro_rules! optimizer_of_section {
+    ($section:ty) => {
+        impl From<&$section> for OptimizerConfig {
+            fn from(section: &$section) -> Self {
+                Self {
+                    lr: section.lr,
+                    schedule: Schedule { warmup_steps: section.warmup_steps, decay: section.decay },
+                    betas: section.betas,
+                    eps: section.eps,
+                    weight_decay: section.weight_decay,
+                    clip_norm: section.clip_norm,
+                }
+            }
+        }
+    };
+}
+
+optimizer_of_section!(SupervisedSection);
+optimizer_of_section!(TrainSection);
+
 impl Recipe {
     /// Reads and validates a recipe file; `seed` replaces the recipe's own.
     pub fn read(path: &Path, overrides: &[String], seed: Option<u64>) -> Result<Self, RecipeError> {

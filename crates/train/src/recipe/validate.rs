@@ -6,7 +6,6 @@ use cohort_core::{
     Decoding,
     advantage::Scale,
     objective::{Denominator, Gate, Objective, Surrogate},
-    schedule::Schedule,
 };
 
 use super::{
@@ -172,32 +171,27 @@ fn supervised(check: &Check<'_>, low: &Low) -> Result<Option<Supervised>, Recipe
     check.at_least("supervised.steps", section.steps as usize, 1, "the most steps of the stage")?;
     check.at_least("supervised.batch_size", section.batch_size, 1, "rows a step")?;
     check.at_least("supervised.save_every", section.save_every as usize, 1, "steps between checkpoints")?;
-    check.finite_from("supervised.lr", section.lr, 0.0)?;
-    check.above_zero("supervised.clip_norm", section.clip_norm)?;
-    check.above_zero("supervised.eps", section.eps)?;
-    check.finite_from("supervised.weight_decay", section.weight_decay, 0.0)?;
-    betas(check, "supervised.betas", section.betas)?;
+    let optimizer = OptimizerConfig::from(&section);
+    optimizer_of(check, "supervised", &optimizer)?;
     if let Some(until) = &section.until {
         check.share("supervised.until.accuracy", until.accuracy)?;
         check.at_least("supervised.until.check_every", until.check_every as usize, 1, "steps between checks")?;
         check.at_least("supervised.until.prompts", until.prompts, 1, "dev prompts a check")?;
     }
-    let optimizer = OptimizerConfig {
-        lr: section.lr,
-        schedule: Schedule { warmup_steps: section.warmup_steps, decay: section.decay },
-        betas: section.betas,
-        eps: section.eps,
-        weight_decay: section.weight_decay,
-        clip_norm: section.clip_norm,
-    };
     Ok(Some(Supervised { section, optimizer }))
 }
 
-fn betas(check: &Check<'_>, key: &str, betas: [f64; 2]) -> Result<(), RecipeError> {
-    if betas.iter().all(|b| (0.0..1.0).contains(b)) {
+/// The optimizer of a stage, whose keys stand in `section`.
+fn optimizer_of(check: &Check<'_>, section: &str, config: &OptimizerConfig) -> Result<(), RecipeError> {
+    check.finite_from(&format!("{section}.lr"), config.lr, 0.0)?;
+    check.above_zero(&format!("{section}.clip_norm"), config.clip_norm)?;
+    check.above_zero(&format!("{section}.eps"), config.eps)?;
+    check.finite_from(&format!("{section}.weight_decay"), config.weight_decay, 0.0)?;
+    if config.betas.iter().all(|b| (0.0..1.0).contains(b)) {
         return Ok(());
     }
-    check.fail(key, "must both lie in [0, 1)", format!("{betas:?}"), "for example [0.9, 0.999]")
+    let hint = "for example [0.9, 0.999]";
+    check.fail(&format!("{section}.betas"), "must both lie in [0, 1)", format!("{:?}", config.betas), hint)
 }
 
 fn rollout(check: &Check<'_>, low: &Low) -> Result<Rollout, RecipeError> {
@@ -346,20 +340,10 @@ fn train(check: &Check<'_>, low: &Low) -> Result<OptimizerConfig, RecipeError> {
     if let Some(seconds) = section.max_seconds {
         check.above_zero("train.max_seconds", seconds)?;
     }
-    check.finite_from("train.lr", section.lr, 0.0)?;
-    check.above_zero("train.clip_norm", section.clip_norm)?;
-    check.above_zero("train.eps", section.eps)?;
-    check.finite_from("train.weight_decay", section.weight_decay, 0.0)?;
-    betas(check, "train.betas", section.betas)?;
+    let optimizer = OptimizerConfig::from(section);
+    optimizer_of(check, "train", &optimizer)?;
     check.at_least("preflight.prompts", low.preflight.prompts, 1, "prompts that are sampled before the rl stage")?;
-    Ok(OptimizerConfig {
-        lr: section.lr,
-        schedule: Schedule { warmup_steps: section.warmup_steps, decay: section.decay },
-        betas: section.betas,
-        eps: section.eps,
-        weight_decay: section.weight_decay,
-        clip_norm: section.clip_norm,
-    })
+    Ok(optimizer)
 }
 
 fn correct(check: &Check<'_>, low: &Low) -> Result<String, RecipeError> {

@@ -1,5 +1,14 @@
 //! A run from its recipe to its summary.
 
+pub mod cold_start;
+pub(crate) mod ledger;
+pub mod observe;
+pub mod run_dir;
+pub mod session;
+pub(crate) mod timing;
+
+pub use timing::Seconds;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -24,7 +33,7 @@ use crate::{
     run_dir::{RunDir, RunState, Start, Tokens, read_manifest},
     session::{Best, Interrupt, Session, StageState, checkpoint_name},
     stage::{RL, RlStage, SUPERVISED, SupervisedStage, drive},
-    timing::{Seconds, peak_rss_bytes, timed},
+    timing::{peak_rss_bytes, timed},
     worker::Workers,
     world::World,
 };

@@ -1,5 +1,11 @@
 //! One optimizer update from a batch of examples: rows, row gradients, backward, sum.
 
+mod gradient_sum;
+pub(crate) mod optimizer;
+pub(crate) mod worker;
+
+pub use worker::Workers;
+
 use std::ops::Range;
 
 use cohort_core::{
@@ -8,7 +14,8 @@ use cohort_core::{
     objective::{Objective, Trajectory},
 };
 
-use crate::{error::Error, gradient_sum::GradientSum, worker::Workers};
+use crate::error::Error;
+use gradient_sum::GradientSum;
 
 /// A sample with what the objective needs beside its rows; every vector has one entry an action.
 pub struct Example<'a> {

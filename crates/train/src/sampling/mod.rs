@@ -1,5 +1,7 @@
 //! Groups of a step: sampled in blocks, scored, in the order of their prompts.
 
+pub mod world;
+
 use std::sync::Arc;
 
 use cohort_core::{Controls, Decoding, Group, Policy, Stream};

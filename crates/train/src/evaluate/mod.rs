@@ -1,5 +1,7 @@
 //! How good a policy is on a split: greedily, and over several samples a prompt.
 
+pub mod preflight;
+
 use std::collections::BTreeMap;
 
 use cohort_core::{Decoding, Group, Policy, Stream, interval, pass_at_k};
