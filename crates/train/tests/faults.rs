@@ -3,6 +3,7 @@
 mod toys;
 
 use std::{
+    panic::{self, AssertUnwindSafe},
     path::Path,
     sync::{
         Arc, Mutex,
@@ -144,6 +145,43 @@ fn many_that_fail_end_the_run_with_a_sample() {
     let setup = Setup { policy: Box::new(Gaussian::new([0.0, 0.0])), world: toys::world(&recipe, mended) };
     let summary = train(&recipe, setup, &toys::options(&run, Start::Resume, 2), &mut Heard::default()).unwrap();
     assert_eq!(summary.steps, 5, "a failed run goes on once its verifier is mended");
+}
+
+/// Dies as the seventh step is shown: its lines are written, and the last commit is that of the fifth.
+struct Dying;
+
+impl Observer for Dying {
+    fn event(&mut self, event: Event<'_>) {
+        if let Event::Step { step: 7, .. } = event {
+            panic!("the power is gone");
+        }
+    }
+}
+
+/// A verifier may ask a clock: what it said of a step that is done again stands.
+#[test]
+fn no_verdict_is_asked_for_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let recipe = toys::recipe(&["train.steps=10"]);
+    let setup = |offset: f64| {
+        let verifier = from_fn("toy", (-1e9, 1e9), move |view: &View<'_>| f64::from(view.payloads[0][0]) + offset);
+        Setup { policy: Box::new(Gaussian::new([0.0, 0.0])), world: toys::world(&recipe, verifier) }
+    };
+    let died = panic::catch_unwind(AssertUnwindSafe(|| {
+        train(&recipe, setup(0.0), &toys::options(&run, Start::Fresh, 2), &mut Dying).map(|_| ())
+    }));
+    assert!(died.is_err());
+    let said = lines(&run, "rollouts.jsonl");
+    assert_eq!(said.len(), 7 * EPISODES);
+
+    train(&recipe, setup(100.0), &toys::options(&run, Start::Resume, 1), &mut Heard::default()).unwrap();
+    let all = lines(&run, "rollouts.jsonl");
+    assert_eq!(all.len(), 10 * EPISODES);
+    assert_eq!(all[..7 * EPISODES], said, "steps six and seven keep their verdicts");
+    let mut others = all[7 * EPISODES..].iter().map(|line| line["reward"].as_f64().unwrap());
+    assert!(others.all(|reward| reward > 50.0), "later ones are new");
+    assert!(!run.join("verdicts.jsonl").exists(), "what is committed need not be kept twice");
 }
 
 /// What is not finite.

@@ -45,6 +45,8 @@ fn all_seeds_start_from_one_cold_start() {
     let cached = place.train("one", &["--seed", "1"]).well();
     assert!(cached.stderr.contains("cold start of 6 steps from the cache"), "{}", cached.stderr);
     assert_eq!(place.bytes(&format!("zero/{START}")), place.bytes(&format!("one/{START}")));
+    let state = "checkpoints/supervised/step-000006/state.json";
+    assert_eq!(place.bytes(&format!("zero/{state}")), place.bytes(&format!("one/{state}")));
     assert_ne!(place.bytes("zero/metrics.jsonl"), place.bytes("one/metrics.jsonl"));
     // The same seed from the cache is the same run as the one that made it.
     place.train("again", &["--seed", "0"]).well();

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use cohort_core::Stream;
 
-use crate::common::{Place, Running, assert_same_run, line_count, tree};
+use crate::common::{Place, Running, assert_same_run, line_count, model, tree};
 
 const WEIGHTS: &str = "checkpoints/last/model.safetensors";
 
@@ -206,6 +206,43 @@ fn an_interrupt_saves_and_the_run_goes_on() {
     let resumed: Vec<&str> = more.iter().copied().chain(["--resume"]).collect();
     place.train("run", &resumed).well();
     assert_same_run(&place.path("whole"), &place.path("run"));
+}
+
+#[test]
+fn an_interrupt_of_the_supervised_stage_saves_too() {
+    let place = Place::cold();
+    // So many steps teach it all that is asked for: there is no signal left, and the run goes on.
+    let keys = ["supervised.steps=150", "supervised.save_every=1000", "preflight.no_signal=warn"];
+    let more: Vec<&str> = keys.iter().flat_map(|key| ["--set", key]).collect();
+    place.train("whole", &more).well();
+    let log = place.path("run/supervised.jsonl");
+    let start = |more: &[&str]| {
+        let mut command = place.train_command("run", more);
+        Running::start(command.env("COHORT_CACHE", place.path("another-cache")))
+    };
+    let mut running = start(&more);
+    assert!(running.until(|| line_count(&log) >= 3));
+    running.signal("TERM");
+    running.end().failed(130, &["a checkpoint was written at step", "--resume"]);
+    let manifest = place.json("run/manifest.json");
+    assert_eq!((&manifest["stage"], &manifest["state"]), (&"supervised".into(), &"running".into()));
+    let resumed: Vec<&str> = more.iter().copied().chain(["--resume"]).collect();
+    start(&resumed).end().well();
+    assert_same_run(&place.path("whole"), &place.path("run"));
+    assert_eq!(place.bytes("whole/supervised.jsonl"), place.bytes("run/supervised.jsonl"));
+}
+
+/// The weights that the rl stage started from are its reference: they are held against their sums as well.
+#[test]
+fn a_start_that_was_damaged_is_named() {
+    let place = Place::cold();
+    place.train("run", &["--set", "train.steps=2"]).well();
+    let start = "checkpoints/supervised/step-000006";
+    model::flip(&place.path("run").join(start).join("model.safetensors"), "model.norm.weight");
+    let parts = ["supervised/step-000006/model.safetensors", "its checksum differs", "model.norm.weight"];
+    place.train("run", &["--resume"]).failed(5, &parts);
+    fs::remove_dir_all(place.path("run").join(start)).expect("removed");
+    place.train("run", &["--resume"]).failed(5, &["supervised/step-000006"]);
 }
 
 #[test]
