@@ -52,7 +52,10 @@ impl Error {
     /// The process's exit status: a contract of the command line.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Error::Recipe(_) | Error::RunDir(RunDirError::NotEmpty { .. } | RunDirError::Differs { .. }) => 2,
+            Error::Recipe(_)
+            | Error::RunDir(
+                RunDirError::NotADirectory { .. } | RunDirError::NotEmpty { .. } | RunDirError::Differs { .. },
+            ) => 2,
             Error::Task(e) if e.fault() == Fault::Recipe => 2,
             Error::Task(_) => 3,
             Error::Model(ModelError::Config(_)) => 3,

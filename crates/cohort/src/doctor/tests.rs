@@ -111,9 +111,9 @@ fn a_loss_of_0_is_explained_where_there_is_a_gradient() {
 
 #[test]
 fn a_clip_that_never_acts_is_told_apart_from_one_that_always_does() {
-    let inert = of(Synthetic::new(20), Subject::ClipFraction);
+    let inert = of(Synthetic::new(20).recipe("inner_epochs = 2", "inner_epochs = 1"), Subject::ClipFraction);
     assert!(inert[0].level == Note && inert[0].why.contains("inert"), "{inert:?}");
-    let twice = || Synthetic::new(20).recipe("prompts_per_step = 32", "prompts_per_step = 32\ninner_epochs = 2");
+    let twice = || Synthetic::new(20);
     let unreached = of(twice(), Subject::ClipFraction);
     assert!(unreached[0].level == Note && !unreached[0].why.contains("inert"), "{unreached:?}");
     assert_eq!(levels(twice().with("clip_fraction", |_| 0.1), Subject::ClipFraction), []);

@@ -299,3 +299,23 @@ fn the_newest_the_best_and_the_first_checkpoints_are_kept() {
     assert_eq!(target("last"), Path::new("step-000007"), "the last step is saved");
     assert_eq!(target("best"), Path::new(&best));
 }
+
+#[test]
+fn a_run_that_another_machine_began_says_so() {
+    let place = Place::new();
+    place.train("run", &["--set", "train.steps=2"]).well();
+    let path = place.path("run").join("manifest.json");
+    let manifest = fs::read_to_string(&path).expect("a manifest");
+    let mut value: serde_json::Value = serde_json::from_str(&manifest).expect("JSON");
+    value["cpu"] = "another".into();
+    fs::write(&path, value.to_string()).expect("it is ours");
+    let resumed = place.train("run", &["--resume", "--set", "train.steps=4"]).well();
+    assert!(resumed.stderr.contains("begun by version") && resumed.stderr.contains("another"), "{}", resumed.stderr);
+}
+
+#[test]
+fn a_file_is_no_run_directory() {
+    let place = Place::new();
+    fs::write(place.path("run"), "a file").expect("it is ours");
+    place.train("run", &[]).failed(2, &["is a file", "--run-dir"]);
+}

@@ -108,6 +108,9 @@ pub fn train(recipe: &Recipe, setup: Setup, options: &Options, observer: &mut dy
         Start::Resume => Ledger::collect(&options.run_dir, committed)?,
     };
     let mut directory = RunDir::open(&options.run_dir, recorded, recipe)?;
+    if let Some(change) = directory.changed_machine() {
+        observer.event(Event::Warning(&change));
+    }
     directory.manifest.state = RunState::Running;
     directory.manifest.reason = None;
     directory.manifest.asked_steps = recipe.train.steps;

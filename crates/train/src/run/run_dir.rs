@@ -36,6 +36,8 @@ use crate::{
 /// Why a run directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RunDirError {
+    #[error("the run directory {} is a file\n  hint: give another --run-dir", path.display())]
+    NotADirectory { path: PathBuf },
     #[error("the run directory {} is not empty\n  hint: give --resume to go on with it, or another --run-dir", path.display())]
     NotEmpty { path: PathBuf },
     #[error(
@@ -244,6 +246,18 @@ impl RunDir {
         &self.path
     }
 
+    /// Where this process differs from the one that began the run, in what its bits depend on.
+    pub fn changed_machine(&self) -> Option<String> {
+        let (cpu, version) = (cohort_kernels::level().name(), env!("CARGO_PKG_VERSION"));
+        let Manifest { cpu: was_cpu, cohort_version: was_version, .. } = &self.manifest;
+        (was_cpu != cpu || was_version != version).then(|| {
+            format!(
+                "the run was begun by version {was_version} on {was_cpu}, and goes on by {version} on {cpu}: \
+                 its numbers need not be those of an unbroken run"
+            )
+        })
+    }
+
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoints")
     }
@@ -312,6 +326,7 @@ pub fn require_empty(path: &Path) -> Result<(), RunDirError> {
         Ok(true) => Err(RunDirError::NotEmpty { path: path.to_owned() }),
         Ok(false) => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotADirectory => Err(RunDirError::NotADirectory { path: path.to_owned() }),
         Err(source) => Err(RunDirError::Io { path: path.to_owned(), source }),
     }
 }
