@@ -30,17 +30,6 @@ impl Codec for Bytes {
     }
 }
 
-/// A file of the shared data folder. Where it is absent, `None` after saying so, and a
-/// failure if all data is required.
-pub fn shared(name: &str) -> Option<PathBuf> {
-    let found = std::env::var_os("COHORT_DATA").map(|folder| PathBuf::from(folder).join(name)).filter(|p| p.exists());
-    if found.is_none() {
-        assert!(std::env::var("COHORT_REQUIRE").as_deref() != Ok("all"), "{name} is required: set COHORT_DATA");
-        eprintln!("skipped: {name}");
-    }
-    found
-}
-
 /// An item whose columns are `row`.
 pub fn item(prompt: &str, row: &str) -> Item {
     Item {

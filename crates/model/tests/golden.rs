@@ -9,7 +9,8 @@ use std::{
 
 use cohort_core::{Context, Controls, Decoding, Policy, Request, RowGradients, RowSpec, Sample, StopReason, Stream};
 use cohort_model::TextPolicy;
-use common::{forward, rows, shared_data};
+use cohort_testing::shared_data;
+use common::{forward, rows};
 use serde_json::Value;
 
 fn golden() -> PathBuf {

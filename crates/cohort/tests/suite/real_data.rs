@@ -1,6 +1,8 @@
 //! The recipes on shared data, where it is there.
 
-use crate::common::{Place, Ran, model, shared};
+use cohort_testing::shared_data;
+
+use crate::common::{Place, Ran, model};
 
 /// A recipe of the repository, limited to what a test can afford.
 fn run(name: &str, place: &Place, more: &[&str]) -> Ran {
@@ -11,7 +13,7 @@ fn run(name: &str, place: &Place, more: &[&str]) -> Ran {
 
 #[test]
 fn arithmetic_from_a_given_checkpoint() {
-    if shared("arithmetic_from_a_given_checkpoint", "arith/sft-small").is_none() {
+    if shared_data("arithmetic_from_a_given_checkpoint", "arith/sft-small").is_none() {
         return;
     }
     let place = Place::new();
@@ -25,7 +27,7 @@ fn arithmetic_from_a_given_checkpoint() {
 
 #[test]
 fn grade_school_mathematics_for_a_random_checkpoint() {
-    if shared("grade_school_mathematics_for_a_random_checkpoint", "gsm8k/train.jsonl").is_none() {
+    if shared_data("grade_school_mathematics_for_a_random_checkpoint", "gsm8k/train.jsonl").is_none() {
         return;
     }
     let place = Place::new();

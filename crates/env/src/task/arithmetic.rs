@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn the_peers_rows_are_made_again() {
         for (name, rows) in [("arith/train.jsonl", PAIRS - 512), ("arith/heldout.jsonl", 512)] {
-            let Some(path) = testing::shared(name) else { return };
+            let Some(path) = cohort_testing::shared_data("the_peers_rows_are_made_again", name) else { return };
             let text = std::fs::read_to_string(path).unwrap();
             for line in text.lines() {
                 let row: Value = serde_json::from_str(line).unwrap();

@@ -142,7 +142,12 @@ mod tests {
         let golden: Value = serde_json::from_str(include_str!("chat_golden.json")).unwrap();
         let mut wrong = Vec::new();
         for (name, texts) in golden["texts"].as_object().unwrap() {
-            let Some(path) = testing::shared(&format!("chat_templates/{name}.jinja")) else { return };
+            let Some(path) = cohort_testing::shared_data(
+                "published_templates_render_as_in_python",
+                &format!("chat_templates/{name}.jinja"),
+            ) else {
+                return;
+            };
             let special = SpecialTokens { bos: Some("<bos>".into()), eos: Some("<eos>".into()) };
             let template = ChatTemplate::new(&std::fs::read_to_string(path).unwrap(), special);
             for (case, expected) in texts.as_object().unwrap() {

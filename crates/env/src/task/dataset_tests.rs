@@ -264,7 +264,10 @@ fn unknown_keys_are_refused_and_resolved_ones_read_again() {
 
 #[test]
 fn every_row_of_gsm8k_is_an_item_with_a_number() {
-    let Some(path) = testing::shared("gsm8k/train.jsonl") else { return };
+    let Some(path) = cohort_testing::shared_data("every_row_of_gsm8k_is_an_item_with_a_number", "gsm8k/train.jsonl")
+    else {
+        return;
+    };
     let config = data(
         &path,
         json!({

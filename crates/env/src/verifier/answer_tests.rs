@@ -128,7 +128,11 @@ fn parameters_that_make_no_sense_are_refused() {
 
 #[test]
 fn every_worked_answer_of_gsm8k_is_right_by_its_own_number() {
-    let Some(path) = testing::shared("gsm8k/train.jsonl") else { return };
+    let Some(path) =
+        cohort_testing::shared_data("every_worked_answer_of_gsm8k_is_right_by_its_own_number", "gsm8k/train.jsonl")
+    else {
+        return;
+    };
     let verifier = Answer { column: "gold".into(), ..after() }.build().unwrap();
     let mut rows = 0;
     for line in std::fs::read_to_string(path).unwrap().lines() {

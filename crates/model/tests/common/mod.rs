@@ -1,7 +1,7 @@
 //! What the tests of this crate share.
 #![allow(dead_code)]
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use cohort_core::{Context, Controls, Decoding, Policy, Request, RowSpec, Rows, Sample, Stream};
 use cohort_model::{Architecture, Blueprint, TextPolicy};
@@ -71,18 +71,4 @@ pub fn rows(policy: &TextPolicy, samples: &[&Sample], temperature: f32) -> Vec<R
 
 pub fn forward(policy: &TextPolicy, samples: &[&Sample], temperature: f32) -> Vec<Rows> {
     policy.forward(samples, RowSpec { temperature }).expect("forward").0
-}
-
-/// The shared data's `name`, or a note that the test is skipped. Where `COHORT_REQUIRE=all` asks for every
-/// test, absence is a failure.
-pub fn shared_data(test: &str, name: &str) -> Option<PathBuf> {
-    let found = std::env::var_os("COHORT_DATA").map(|root| PathBuf::from(root).join(name)).filter(|path| path.exists());
-    if found.is_none() {
-        assert!(
-            std::env::var("COHORT_REQUIRE").as_deref() != Ok("all"),
-            "{test} needs {name} under COHORT_DATA, and COHORT_REQUIRE=all asks for every test"
-        );
-        println!("skipped: {test}");
-    }
-    found
 }

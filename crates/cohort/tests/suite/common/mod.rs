@@ -269,17 +269,3 @@ pub fn assert_same_run(a: &Path, b: &Path) {
         assert!(left == right, "{name} differs between {} and {}", a.display(), b.display());
     }
 }
-
-/// The path of shared data, or a note that the test is skipped. Where `COHORT_REQUIRE=all` asks for every test,
-/// absence is a failure.
-pub fn shared(test: &str, name: &str) -> Option<PathBuf> {
-    let found = std::env::var_os("COHORT_DATA").map(|root| PathBuf::from(root).join(name)).filter(|p| p.exists());
-    if found.is_none() {
-        assert!(
-            std::env::var("COHORT_REQUIRE").as_deref() != Ok("all"),
-            "{test} needs {name} under COHORT_DATA, and COHORT_REQUIRE=all asks for every test"
-        );
-        eprintln!("skipped: {test}");
-    }
-    found
-}
