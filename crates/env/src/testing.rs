@@ -1,6 +1,6 @@
 //! What the tests of this crate share.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cohort_core::{Context, StopReason};
 

@@ -95,10 +95,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::{
-        Fault, Split,
-        testing::{self, Bytes},
-    };
+    use crate::{Fault, Split, testing::Bytes};
 
     fn prompts(task: &Task, split: Split) -> Vec<&str> {
         task.items(split).iter().map(|item| item.prompt.as_str()).collect()

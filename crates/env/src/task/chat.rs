@@ -93,7 +93,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing;
 
     const SOURCE: &str = "{{ bos_token }}{% for message in messages %}\n\
         {% if message.role == 'system' and message.content == 'no' %}{{ raise_exception('no system') }}{% endif %}\n\
