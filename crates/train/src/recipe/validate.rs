@@ -68,7 +68,7 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
     let rollout = rollout(&check, low)?;
     let reward = reward(&check, low)?;
     let objective = objective(&check, low)?;
-    advantage(&check, low, &objective)?;
+    advantage(&check, low)?;
     let optimizer = train(&check, low)?;
     let correct = correct(&check, low)?;
     let row_temperature = match low.objective.at {
@@ -295,7 +295,7 @@ fn objective(check: &Check<'_>, low: &Low) -> Result<Objective, RecipeError> {
     })
 }
 
-fn advantage(check: &Check<'_>, low: &Low, _: &Objective) -> Result<(), RecipeError> {
+fn advantage(check: &Check<'_>, low: &Low) -> Result<(), RecipeError> {
     let least = low.advantage.least_group();
     if low.rollout.group_size < least {
         return check.fail(
