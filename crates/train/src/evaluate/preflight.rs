@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What a few prompts showed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Preflight {
     pub prompts: usize,
     pub completions: usize,
@@ -91,21 +91,6 @@ fn take(
         episode.outcome = cohort_core::reward::weighted_sum(&episode.rewards, &weights);
     }
     Ok(groups)
-}
-
-impl Default for Preflight {
-    fn default() -> Self {
-        Self {
-            prompts: 0,
-            completions: 0,
-            pass_rate: 0.0,
-            signal: 0.0,
-            truncated: 0.0,
-            failed: 0.0,
-            mean_reward: 0.0,
-            mean_length: 0.0,
-        }
-    }
 }
 
 impl Preflight {

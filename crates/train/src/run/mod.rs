@@ -179,11 +179,7 @@ fn go(
     drive(&mut stage, &mut session)?;
     drop(stage);
     Ledger::discard(session.directory.path())?;
-    let after = session.timed_eval(|s| test_plan(s).map(|plan| plan.run(s.world, s.policy.as_ref(), s.workers)));
-    let after = after.transpose()?.map(|evaluated| evaluated.evaluation);
-    if let Some(evaluation) = &after {
-        session.observer.event(Event::Evaluation { when: "after", split: "test", evaluation });
-    }
+    let after = evaluate_test(&mut session, "after")?;
     finish(session, after)
 }
 
@@ -252,22 +248,23 @@ fn before(session: &mut Session<'_>) -> Result<(), Error> {
     if let Some(warning) = warning {
         session.observer.event(Event::Warning(&warning));
     }
-    let evaluated = session.timed_eval(|s| test_plan(s).map(|plan| plan.run(s.world, s.policy.as_ref(), s.workers)));
-    let evaluation = evaluated.transpose()?.map(|evaluated| evaluated.evaluation);
-    if let Some(evaluation) = &evaluation {
-        session.observer.event(Event::Evaluation { when: "before", split: "test", evaluation });
-    }
+    let evaluation = evaluate_test(session, "before")?;
     session.directory.manifest.stage = RL.to_owned();
     session.directory.manifest.preflight = Some(look);
     session.directory.manifest.before = evaluation;
     session.commit_logs()
 }
 
-/// The evaluation of the test split; the same draws before and after.
-fn test_plan(session: &Session<'_>) -> Option<Plan> {
+/// Evaluates the test split, with the same draws before and after; `None` where the task has none.
+fn evaluate_test(session: &mut Session<'_>, when: &str) -> Result<Option<Evaluation>, Error> {
+    if session.world.task.items(Split::Test).is_empty() {
+        return Ok(None);
+    }
     let recipe = session.recipe;
-    let has_test = !session.world.task.items(Split::Test).is_empty();
-    has_test.then(|| Plan::of_recipe(recipe, Split::Test, Stream::new(recipe.seed, "rl/test")))
+    let plan = Plan::of_recipe(recipe, Split::Test, Stream::new(recipe.seed, "rl/test"));
+    let evaluation = session.timed_eval(|s| plan.run(s.world, s.policy.as_ref(), s.workers))?.evaluation;
+    session.observer.event(Event::Evaluation { when, split: "test", evaluation: &evaluation });
+    Ok(Some(evaluation))
 }
 
 fn finish(mut session: Session<'_>, after: Option<Evaluation>) -> Result<Summary, Error> {
