@@ -2,6 +2,26 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::registry::{Axis, Entry};
+
+pub(super) const NONE: Entry = Entry {
+    axis: Axis::Baseline,
+    name: "none",
+    summary: "nothing is taken off: plain REINFORCE",
+    formula: "b = 0",
+    source: "Williams 1992, section 3",
+    ..Entry::NONE
+};
+
+pub(super) const MEAN: Entry = Entry {
+    axis: Axis::Baseline,
+    name: "mean",
+    summary: "the mean of the group's rewards",
+    formula: "b = (1/n) sum_i r_i over the scored episodes of the group",
+    source: "GRPO: Shao et al. 2024, arXiv 2402.03300, section 4.1.2",
+    ..Entry::NONE
+};
+
 /// The number that is taken off every reward of a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,16 +1,24 @@
 //! How good an episode was, compared: a baseline, a scale and the scope of both.
 
 mod baseline;
-mod coefficient;
+mod credit;
 mod scale;
 
 use serde::{Deserialize, Serialize};
 
 pub use baseline::Baseline;
-pub use coefficient::Coefficients;
+pub use credit::{Credit, Kept};
 pub use scale::Scale;
 
-use crate::group::Group;
+use crate::{
+    memory::Memory,
+    method_error::{MethodError, Place, Problem},
+    registry::Entry,
+    trajectory::{Comparison, Role},
+};
+
+/// The choices of this axis that a recipe can name.
+pub const ENTRIES: &[&Entry] = &[&baseline::NONE, &baseline::MEAN];
 
 /// The estimator: `(reward - baseline) / scale` within each group.
 ///
@@ -41,11 +49,43 @@ impl Advantage {
         rewards.iter().map(|r| r.map_or(0.0, |r| (r - baseline) / scale)).collect()
     }
 
-    /// The coefficient of every action of a scored group: its episode's advantage, for auxiliary
-    /// samples their own.
-    pub fn coefficients(&self, group: &Group) -> Coefficients {
-        let rewards: Vec<Option<f64>> = group.episodes.iter().map(|e| e.outcome).collect();
-        Coefficients::of_episodes(group, &self.of_rewards(&rewards))
+    /// The coefficients of every trajectory of a batch, in its shape.
+    ///
+    /// # Errors
+    /// A reward that is not finite, a group with fewer scored episodes than the estimator compares, and a
+    /// fact or segment reward that it reads and does not find.
+    pub fn credit(&self, groups: &[Comparison], memory: &mut Memory) -> Result<Vec<Vec<Credit>>, MethodError> {
+        let _ = memory;
+        groups.iter().enumerate().map(|(g, group)| self.of_group(g, group)).collect()
+    }
+
+    fn of_group(&self, g: usize, group: &Comparison) -> Result<Vec<Credit>, MethodError> {
+        let episodes = group.episodes();
+        let rewards: Vec<Option<f64>> = episodes.iter().map(|of| group.trajectories[of[0]].reward).collect();
+        for (of, reward) in episodes.iter().zip(&rewards) {
+            if let Some(got) = reward.filter(|r| !r.is_finite()) {
+                let place = Place::trajectory(g, of[0]);
+                return Err(MethodError { place, field: "reward".to_owned(), problem: Problem::NotFinite { got } });
+            }
+        }
+        if episodes.len() < self.least_group() && !episodes.is_empty() {
+            return Err(MethodError::too_few(g, self.least_group(), episodes.len()));
+        }
+        let advantages = self.of_rewards(&rewards);
+        let mut credits: Vec<Credit> = group
+            .trajectories
+            .iter()
+            .map(|t| match t.role {
+                Role::Auxiliary => Credit::uniform(t.weight.unwrap_or(1.0), t.len()),
+                Role::Member => Credit::uniform(0.0, t.len()),
+            })
+            .collect();
+        for (of, advantage) in episodes.iter().zip(advantages) {
+            for &t in of {
+                credits[t] = Credit::uniform(advantage, group.trajectories[t].len());
+            }
+        }
+        Ok(credits)
     }
 }
 

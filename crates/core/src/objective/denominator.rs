@@ -20,24 +20,38 @@ pub enum Denominator {
     },
 }
 
+/// What the batch's masks add up to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Counts {
+    pub groups: f64,
+    /// Counted members: not auxiliary, not dropped.
+    pub sequences: f64,
+    /// The sum of the masks.
+    pub tokens: f64,
+}
+
+impl Counts {
+    pub fn of(masks: &[Vec<Option<Vec<f64>>>]) -> Self {
+        let counted = || masks.iter().flatten().flatten();
+        Self { groups: masks.len() as f64, sequences: counted().count() as f64, tokens: counted().flatten().sum() }
+    }
+}
+
 impl Denominator {
-    /// The weight of every action: its mask over the denominator. `masks` holds the whole optimizer batch,
-    /// one entry a sample; the result has its shape.
-    pub fn weights(self, masks: &[Vec<f64>]) -> Vec<Vec<f64>> {
-        let sequences = masks.len() as f64;
-        let tokens: f64 = masks.iter().flatten().sum();
-        masks
-            .iter()
-            .map(|mask| {
-                let own: f64 = mask.iter().sum();
-                let denominator = match self {
-                    Denominator::Sequence => own * sequences,
-                    Denominator::Tokens => tokens,
-                    Denominator::Constant { length } => length * sequences,
-                };
-                // A mask of 0 stays 0 where nothing at all is trained.
-                mask.iter().map(|&m| if m == 0.0 { 0.0 } else { m / denominator }).collect()
-            })
-            .collect()
+    /// The weight of every action: its mask over the denominator. `masks` holds the whole optimizer batch, group by
+    /// group, with `None` for what is not counted, which gets no weight; the result has the same shape.
+    pub fn weights(self, masks: &[Vec<Option<Vec<f64>>>]) -> Vec<Vec<Option<Vec<f64>>>> {
+        let counts = Counts::of(masks);
+        let of = |mask: &Vec<f64>| -> Vec<f64> {
+            let own: f64 = mask.iter().sum();
+            let denominator = match self {
+                Denominator::Sequence => own * counts.sequences,
+                Denominator::Tokens => counts.tokens,
+                Denominator::Constant { length } => length * counts.sequences,
+            };
+            // A mask of 0 stays 0 where nothing at all is trained.
+            mask.iter().map(|&m| if m == 0.0 { 0.0 } else { m / denominator }).collect()
+        };
+        masks.iter().map(|group| group.iter().map(|mask| mask.as_ref().map(of)).collect()).collect()
     }
 }

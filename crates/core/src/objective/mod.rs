@@ -2,22 +2,34 @@
 
 mod denominator;
 mod divergence;
+mod entropy;
+mod evaluation;
 mod gate;
 mod log_ratio;
 mod surrogate;
+mod survey;
 
 use serde::{Deserialize, Serialize};
 
-pub use denominator::Denominator;
+pub use denominator::{Counts, Denominator};
 pub use divergence::{Divergence, Estimator};
+pub use entropy::Entropy;
+pub use evaluation::{Evaluation, Seen};
 pub use gate::Gate;
 pub use log_ratio::RatioLevel;
 pub use surrogate::Surrogate;
+pub use survey::Survey;
 
 use crate::{
-    metric::{Metric, Metrics},
-    row::{RowGradients, Rows},
+    method_error::{MethodError, Place},
+    metric::Metric,
+    registry::Entry,
+    trajectory::check_column,
+    weight::Weighting,
 };
+
+/// The choices of this axis that a recipe can name.
+pub const ENTRIES: &[&Entry] = &[];
 
 /// How much of a batch must be seen at once to evaluate an objective.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,11 +37,13 @@ pub enum Scope {
     Action,
     Sequence,
     Group,
+    /// The rows of the whole optimizer batch are needed before any derivative.
     Batch,
 }
 
-/// The objective: `loss = sum over actions of w (surrogate + coefficient KL - bonus entropy)`, where the
-/// weights `w` are the loss mask over one denominator of the whole optimizer batch.
+/// The objective: `loss = sum over actions of w (f surrogate + coefficient KL - bonus entropy)`, where the weights `w` are
+/// the final mask over one denominator of the whole optimizer batch, and `f` are factors that are no part of it (a
+/// correction of the mismatch between sampler and trainer, a step weight).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Objective {
@@ -37,38 +51,7 @@ pub struct Objective {
     pub denominator: Denominator,
     /// Divergence from the reference, in the loss.
     pub kl: Option<Divergence>,
-    /// Coefficient of the entropy bonus; 0 for none.
-    pub entropy_bonus: f64,
-}
-
-/// One sample as the objective sees it; all slices have one entry an action.
-#[derive(Clone, Copy, Debug)]
-pub struct Trajectory<'a> {
-    pub rows: &'a Rows,
-    /// The trainer's own rows at the first pass over the batch, constant in the derivative.
-    pub old_logp: &'a [f64],
-    /// The reference's log-probabilities, where the recipe has a reference.
-    pub ref_logp: Option<&'a [f64]>,
-    /// The advantage, or an auxiliary sample's own coefficient.
-    pub coefficient: &'a [f64],
-    /// The loss mask over the denominator ([`Denominator::weights`]).
-    pub weight: &'a [f64],
-}
-
-/// What the objective says of one sample.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Evaluation {
-    /// Its part of the loss that is minimised.
-    pub loss: f64,
-    pub gradients: RowGradients,
-    pub metrics: Metrics,
-}
-
-/// The objective reads a column that the trajectory does not have.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the objective reads `{column}`, which the trajectory does not have")]
-pub struct MissingColumn {
-    pub column: &'static str,
+    pub entropy: Entropy,
 }
 
 impl Objective {
@@ -86,36 +69,92 @@ impl Objective {
         self.kl.is_some()
     }
 
-    /// The part of one sample. Pure, and independent of every other sample: any split of a batch
-    /// gives the same bits.
-    pub fn evaluate(&self, t: &Trajectory<'_>) -> Result<Evaluation, MissingColumn> {
-        let n = t.rows.len();
-        debug_assert!(t.old_logp.len() == n && t.coefficient.len() == n && t.weight.len() == n);
-        let mut metrics = Metrics::default();
-        let (mut loss, mut d_logp) = self.surrogate.evaluate(t, &mut metrics);
+    /// What must be known of the whole optimizer batch before any derivative: the weights over one denominator and the
+    /// statistics of batch-scope choices. Rows may be empty unless the scope is [`Scope::Batch`].
+    ///
+    /// # Errors
+    /// A fact that is read and not there.
+    pub fn survey(&self, weighting: &Weighting, batch: &[Vec<Seen<'_>>]) -> Result<Survey, MethodError> {
+        let masks = weighting.masks(batch)?;
+        let counts = Counts::of(&masks);
+        let weights = self.denominator.weights(&masks);
+        Ok(Survey { counts, weights, surrogate: self.surrogate.survey(batch, &masks)? })
+    }
 
-        if let Some(divergence) = self.kl {
-            let reference = t.ref_logp.ok_or(MissingColumn { column: "ref_logp" })?;
-            for i in (0..n).filter(|&i| t.weight[i] != 0.0) {
-                let (value, slope) = divergence.estimator.of(t.rows.logp[i], reference[i]);
-                loss += t.weight[i] * divergence.coefficient * value;
-                d_logp[i] += t.weight[i] * divergence.coefficient * slope;
-                metrics.add("kl", Metric::mean_of(value));
-            }
+    /// The part of one group, trajectory by trajectory. Pure, and independent of every other group but for the
+    /// survey: any split of a batch into whole groups gives the same bits.
+    ///
+    /// # Errors
+    /// A column or fact that is read and not there, has another length, or is not finite.
+    pub fn evaluate(
+        &self,
+        weighting: &Weighting,
+        g: usize,
+        group: &[Seen<'_>],
+        survey: &Survey,
+    ) -> Result<Vec<Evaluation>, MethodError> {
+        for (t, seen) in group.iter().enumerate() {
+            let (n, place) = (seen.trajectory.len(), Place::trajectory(g, t));
+            check_column("logp", &seen.rows.logp, n, place)?;
+            check_column("old_logp", seen.old_logp, n, place)?;
         }
+        let mut parts: Vec<Evaluation> = group.iter().map(|seen| Evaluation::zero(seen.trajectory.len())).collect();
+        let weights = survey.weights_of(g, group);
+        let factors = group.iter().map(|seen| weighting.factor(seen)).collect::<Result<Vec<_>, _>>()?;
+        let factored: Vec<Vec<f64>> = weights
+            .iter()
+            .zip(&factors)
+            .map(|(w, f)| match f {
+                Some(f) => w.iter().zip(f).map(|(w, f)| w * f).collect(),
+                None => w.to_vec(),
+            })
+            .collect();
+        self.surrogate.evaluate(g, group, &factored, survey, &mut parts)?;
+        for (t, (seen, part)) in group.iter().zip(&mut parts).enumerate() {
+            self.auxiliary(seen, survey, part);
+            self.divergence(seen, &weights[t], Place::trajectory(g, t), part)?;
+            self.entropy.evaluate(seen, &weights[t], Place::trajectory(g, t), part)?;
+        }
+        Ok(parts)
+    }
 
-        let mut d_entropy = None;
-        if self.entropy_bonus != 0.0 {
-            loss -= self.entropy_bonus * t.rows.entropy.iter().zip(t.weight).map(|(h, w)| h * w).sum::<f64>();
-            d_entropy = Some(t.weight.iter().map(|w| -self.entropy_bonus * w).collect());
+    /// `-c sum_t mask_t logp_t / groups` of an auxiliary trajectory.
+    fn auxiliary(&self, seen: &Seen<'_>, survey: &Survey, part: &mut Evaluation) {
+        if seen.trajectory.is_member() {
+            return;
         }
-        for i in (0..n).filter(|&i| t.weight[i] != 0.0) {
-            metrics.add("entropy", Metric::mean_of(t.rows.entropy[i]));
+        for (i, mask) in seen.trajectory.mask.iter().enumerate() {
+            let weight = mask * seen.credit.coefficient[i] / survey.counts.groups;
+            part.loss -= weight * seen.rows.logp[i];
+            part.gradients.logp[i] -= weight;
         }
-        let gradients = RowGradients { logp: d_logp, entropy: d_entropy, kl_old: None, kl_ref: None };
-        Ok(Evaluation { loss, gradients, metrics })
+    }
+
+    fn divergence(
+        &self,
+        seen: &Seen<'_>,
+        weight: &[f64],
+        place: Place,
+        part: &mut Evaluation,
+    ) -> Result<(), MethodError> {
+        let Some(divergence) = self.kl else { return Ok(()) };
+        if !seen.trajectory.is_member() {
+            return Ok(());
+        }
+        let reference = seen.trajectory.ref_logp.as_ref().ok_or_else(|| MethodError::missing(place, "ref_logp"))?;
+        check_column("ref_logp", reference, weight.len(), place)?;
+        let (mut total, mut trained) = (0.0, 0.0);
+        for i in (0..weight.len()).filter(|&i| weight[i] != 0.0) {
+            let (value, slope) = divergence.estimator.of(seen.rows.logp[i], reference[i]);
+            part.loss += weight[i] * divergence.coefficient * value;
+            part.gradients.logp[i] += weight[i] * divergence.coefficient * slope;
+            total += value;
+            trained += 1.0;
+        }
+        part.metrics.add("kl", Metric::Mean { total, weight: trained });
+        Ok(())
     }
 }
 
-#[cfg(test)]
+#[cfg(any())]
 mod tests;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Gate, RatioLevel, Scope, Trajectory, log_ratio::ratio};
-use crate::metric::{Metric, Metrics};
+use super::{Evaluation, Gate, RatioLevel, Scope, Seen, Survey, log_ratio::ratio};
+use crate::{method_error::MethodError, metric::Metric};
 
 /// The surrogate whose weighted sum is minimised.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,13 @@ pub enum Surrogate {
     Likelihood,
 }
 
+/// Batch statistics of a surrogate.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum SurrogateSurvey {
+    /// It needs none.
+    None,
+}
+
 impl Default for Surrogate {
     fn default() -> Self {
         Surrogate::PolicyGradient { ratio: RatioLevel::default(), gate: Gate::default() }
@@ -33,28 +40,64 @@ impl Surrogate {
         }
     }
 
-    /// The loss of one sample and its derivative by every `logp`. An action of weight 0 is not looked at.
-    pub(super) fn evaluate(self, t: &Trajectory<'_>, metrics: &mut Metrics) -> (f64, Vec<f64>) {
-        let mut loss = 0.0;
-        let mut d_logp = vec![0.0; t.rows.len()];
-        for i in (0..t.rows.len()).filter(|&i| t.weight[i] != 0.0) {
-            let (weight, coefficient, logp) = (t.weight[i], t.coefficient[i], t.rows.logp[i]);
+    /// `masks` are the final ones, in the shape of the batch.
+    pub(super) fn survey(
+        self,
+        batch: &[Vec<Seen<'_>>],
+        masks: &[Vec<Option<Vec<f64>>>],
+    ) -> Result<SurrogateSurvey, MethodError> {
+        let _ = (batch, masks);
+        Ok(SurrogateSurvey::None)
+    }
+
+    /// Adds the loss of a group and its derivatives to `parts`. `weights` hold mask over denominator times factors;
+    /// an action of weight 0 is not looked at.
+    pub(super) fn evaluate(
+        self,
+        g: usize,
+        group: &[Seen<'_>],
+        weights: &[Vec<f64>],
+        survey: &Survey,
+        parts: &mut [Evaluation],
+    ) -> Result<(), MethodError> {
+        let _ = (g, survey);
+        for ((seen, weight), part) in group.iter().zip(weights).zip(parts) {
+            self.of_trajectory(seen, weight, part);
+        }
+        Ok(())
+    }
+
+    fn of_trajectory(self, seen: &Seen<'_>, weight: &[f64], part: &mut Evaluation) {
+        let (mut trained, mut closed, mut largest, mut nll) = (0.0, 0.0, f64::NEG_INFINITY, 0.0);
+        for i in (0..weight.len()).filter(|&i| weight[i] != 0.0) {
+            let (weight, coefficient, logp) = (weight[i], seen.credit.coefficient[i], seen.rows.logp[i]);
+            trained += 1.0;
             match self {
                 Surrogate::PolicyGradient { ratio: RatioLevel::Token, gate } => {
-                    let ratio = ratio(logp, t.old_logp[i]);
+                    let ratio = ratio(logp, seen.old_logp[i]);
                     let gated = gate.of(ratio, coefficient);
-                    loss -= weight * gated.value;
-                    d_logp[i] = -weight * gated.slope * ratio;
-                    metrics.add("clip_fraction", Metric::mean_of(f64::from(gated.closed)));
-                    metrics.add("ratio_max", Metric::Max(ratio));
+                    part.loss -= weight * gated.value;
+                    part.gradients.logp[i] -= weight * gated.slope * ratio;
+                    closed += f64::from(u8::from(gated.closed));
+                    largest = f64::max(largest, ratio);
                 }
                 Surrogate::Likelihood => {
-                    loss -= weight * coefficient * logp;
-                    d_logp[i] = -weight * coefficient;
-                    metrics.add("negative_log_likelihood", Metric::mean_of(-logp));
+                    part.loss -= weight * coefficient * logp;
+                    part.gradients.logp[i] -= weight * coefficient;
+                    nll -= logp;
                 }
             }
         }
-        (loss, d_logp)
+        if trained > 0.0 {
+            match self {
+                Surrogate::PolicyGradient { .. } => {
+                    part.metrics.add("clip_fraction", Metric::Mean { total: closed, weight: trained });
+                    part.metrics.add("ratio_max", Metric::Max(largest));
+                }
+                Surrogate::Likelihood => {
+                    part.metrics.add("negative_log_likelihood", Metric::Mean { total: nll, weight: trained });
+                }
+            }
+        }
     }
 }
