@@ -5,7 +5,9 @@ mod divergence;
 mod entropy;
 mod evaluation;
 mod gate;
+mod likelihood;
 mod log_ratio;
+mod policy_gradient;
 mod surrogate;
 mod survey;
 
@@ -17,6 +19,7 @@ pub use entropy::Entropy;
 pub use evaluation::{Evaluation, Seen};
 pub use gate::Gate;
 pub use log_ratio::RatioLevel;
+pub use policy_gradient::PolicyGradient;
 pub use surrogate::Surrogate;
 pub use survey::Survey;
 

@@ -2,20 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Evaluation, Gate, RatioLevel, Scope, Seen, Survey, log_ratio::ratio};
-use crate::{method_error::MethodError, metric::Metric};
+use super::{
+    Evaluation, Scope, Seen, Survey, likelihood,
+    policy_gradient::{GateSurvey, PolicyGradient},
+};
+use crate::method_error::MethodError;
 
 /// The surrogate whose weighted sum is minimised.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Surrogate {
     /// `-gate(ratio, coefficient)`: the policy gradient under importance weights.
-    PolicyGradient {
-        #[serde(default)]
-        ratio: RatioLevel,
-        #[serde(default)]
-        gate: Gate,
-    },
+    PolicyGradient(PolicyGradient),
     /// `-coefficient * logp`: likelihood of given actions.
     Likelihood,
 }
@@ -25,79 +23,55 @@ pub enum Surrogate {
 pub(super) enum SurrogateSurvey {
     /// It needs none.
     None,
+    PolicyGradient(GateSurvey),
 }
 
 impl Default for Surrogate {
     fn default() -> Self {
-        Surrogate::PolicyGradient { ratio: RatioLevel::default(), gate: Gate::default() }
+        Surrogate::PolicyGradient(PolicyGradient::default())
     }
 }
 
 impl Surrogate {
-    pub(super) fn scope(self) -> Scope {
+    pub(super) fn scope(&self) -> Scope {
         match self {
-            Surrogate::PolicyGradient { ratio: RatioLevel::Token, .. } | Surrogate::Likelihood => Scope::Action,
+            Surrogate::PolicyGradient(policy_gradient) => policy_gradient.scope(),
+            Surrogate::Likelihood => Scope::Action,
         }
     }
 
-    /// `masks` are the final ones, in the shape of the batch.
+    /// `masks` are the final ones, in the shape of the batch. Rows may be empty unless the scope is
+    /// [`Scope::Batch`].
     pub(super) fn survey(
-        self,
+        &self,
         batch: &[Vec<Seen<'_>>],
         masks: &[Vec<Option<Vec<f64>>>],
     ) -> Result<SurrogateSurvey, MethodError> {
-        let _ = (batch, masks);
-        Ok(SurrogateSurvey::None)
+        Ok(match self {
+            Surrogate::PolicyGradient(it) => SurrogateSurvey::PolicyGradient(it.survey(batch, masks)?),
+            Surrogate::Likelihood => SurrogateSurvey::None,
+        })
     }
 
     /// Adds the loss of a group and its derivatives to `parts`. `weights` hold mask over denominator times factors;
     /// an action of weight 0 is not looked at.
     pub(super) fn evaluate(
-        self,
+        &self,
         g: usize,
         group: &[Seen<'_>],
         weights: &[Vec<f64>],
         survey: &Survey,
         parts: &mut [Evaluation],
     ) -> Result<(), MethodError> {
-        let _ = (g, survey);
-        for ((seen, weight), part) in group.iter().zip(weights).zip(parts) {
-            self.of_trajectory(seen, weight, part);
-        }
-        Ok(())
-    }
-
-    fn of_trajectory(self, seen: &Seen<'_>, weight: &[f64], part: &mut Evaluation) {
-        let (mut trained, mut closed, mut largest, mut nll) = (0.0, 0.0, f64::NEG_INFINITY, 0.0);
-        for i in (0..weight.len()).filter(|&i| weight[i] != 0.0) {
-            let (weight, coefficient, logp) = (weight[i], seen.credit.coefficient[i], seen.rows.logp[i]);
-            trained += 1.0;
-            match self {
-                Surrogate::PolicyGradient { ratio: RatioLevel::Token, gate } => {
-                    let ratio = ratio(logp, seen.old_logp[i]);
-                    let gated = gate.of(ratio, coefficient);
-                    part.loss -= weight * gated.value;
-                    part.gradients.logp[i] -= weight * gated.slope * ratio;
-                    closed += f64::from(u8::from(gated.closed));
-                    largest = f64::max(largest, ratio);
-                }
-                Surrogate::Likelihood => {
-                    part.loss -= weight * coefficient * logp;
-                    part.gradients.logp[i] -= weight * coefficient;
-                    nll -= logp;
-                }
+        match (self, &survey.surrogate) {
+            (Surrogate::PolicyGradient(it), SurrogateSurvey::PolicyGradient(survey)) => {
+                it.evaluate(g, group, weights, survey, parts)
             }
-        }
-        if trained > 0.0 {
-            match self {
-                Surrogate::PolicyGradient { .. } => {
-                    part.metrics.add("clip_fraction", Metric::Mean { total: closed, weight: trained });
-                    part.metrics.add("ratio_max", Metric::Max(largest));
-                }
-                Surrogate::Likelihood => {
-                    part.metrics.add("negative_log_likelihood", Metric::Mean { total: nll, weight: trained });
-                }
+            (Surrogate::Likelihood, _) => {
+                likelihood::evaluate(group, weights, parts);
+                Ok(())
             }
+            (Surrogate::PolicyGradient(_), _) => unreachable!("a survey is of the surrogate that made it"),
         }
     }
 }
