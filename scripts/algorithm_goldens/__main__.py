@@ -18,6 +18,7 @@ GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "crates/cohort/tests/gold
 
 def dump(golden):
     """JSON with a line for each trajectory and each trajectory's outputs."""
+
     def one(value):
         return json.dumps(value, allow_nan=False)
 

@@ -58,10 +58,7 @@ def rewards(batch, weights=None):
 
 def broadcast(batch, values):
     """One number a trajectory -> the same number at each of its actions."""
-    return [
-        [[a] * len(t["logp"]) for t, a in zip(g["trajectories"], row)]
-        for g, row in zip(batch["groups"], values)
-    ]
+    return [[[a] * len(t["logp"]) for t, a in zip(g["trajectories"], row)] for g, row in zip(batch["groups"], values)]
 
 
 def z_groups(batch, values, eps=1e-4, limit=None):
@@ -93,7 +90,7 @@ def fill(seed, groups, columns, clip=None):
             t = copy.deepcopy(given)
             n = t.pop("actions", None) or (len(t["segment"]) if "segment" in t else LENGTHS[count % len(LENGTHS)])
             count += 1
-            t["logp"] = [round(rng.uniform(-2.5, -0.1), 4) for _ in range(n)]
+            t["logp"] = [round(rng.uniform(-3.0, -0.8), 4) for _ in range(n)]
             if "guard" in columns:
                 t["facts"] = t.get("facts", {}) | {
                     "noise_scale": [round(rng.uniform(0.1, 0.6), 3) for _ in range(n)],
@@ -108,7 +105,7 @@ def fill(seed, groups, columns, clip=None):
                         step = step / t["facts"]["noise_scale"][i] - t["kl_old"][i]
                     t["old_logp"].append(round(lp - step, 4 if clip > 0.01 else 7))
             if "ref_logp" in columns:
-                t["ref_logp"] = [round(lp + rng.gauss(0, 0.3), 4) for lp in t["logp"]]
+                t["ref_logp"] = [round(min(lp + rng.gauss(0, 0.3), -0.01), 4) for lp in t["logp"]]
             if "kl_ref" in columns:
                 t["kl_ref"] = [round(rng.uniform(0.001, 0.05), 4) for _ in range(n)]
             if "entropy" in columns:
