@@ -550,7 +550,7 @@ def r1_3d():
 
 
 def disco():
-    """Its own loss: discriminative between right and wrong answers, with a hinge on the divergence from the old policy."""
+    """Its own loss: right answers against wrong ones, with a hinge on the divergence from the old policy."""
     tau, beta, delta = 10.0, 1e3, 1e-4
     batch = fill(23000, [scored(1, 0, 0, 1, 0), scored(0, 0, 0), scored(1, 1, 0, 1)], (), None)
     for g, grp in enumerate(batch["groups"]):
@@ -792,7 +792,7 @@ def rank_grpo():
         ),
         group(
             [
-                listed([0, 1, 2, 2, 3], [0, 1, 0], [0, 0, 0, 0, 0.1]),
+                listed([0, 1, 2, 2, 3], [0, 1, 0], [0, 0, 0, 0, 0.1]) | {"mask": [1, 1, 1, 0, 1]},
                 listed([0, 0, 1, 1, 2], [1, 0, 0], [0, 0, 0, 0, 0]),
                 listed([0, 1, 2, 3], [0, 0, 0], [0, 0, 0, 0.1]),
                 listed([0, 0, 3], [0, 0, 0], [0, 0, -0.1]),
