@@ -13,6 +13,7 @@ import json
 import pathlib
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))  # for `python -m` too
 GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "crates/cohort/tests/golden/algorithms"
 
 
