@@ -10,7 +10,7 @@ from common_b import (batch, broadcast, clipped, clips_both_ways, close, column,
 PER = {"sequence": "sequence: mean over a member's trained actions, then over members",
        "tokens": "tokens: sum over the batch's trained actions / their number"}
 HAND = "Hand arithmetic from the formula."
-PLAIN = "The advantage and the clipped loss are plain GRPO as TRL and verl compute it."
+PLAIN = "Advantage and clipped loss are plain GRPO, in the form of TRL and verl (neither was run)."
 
 
 def record(system, recipe, b, expected, derivation, choices, unverified=()):
@@ -48,7 +48,7 @@ def r1_aqa():
     b = batch(36, "xxx x xx.xx xx | xxxx x x.x", old=None, ref=0.4)
     terms(b, accuracy=[[1, 0, 1, 0], [0, 0, 1]], format=[[1, 1, 0, 1], [1, 0, 1]])
     r = combine(b, lambda t, f: t["accuracy"] + t["format"])
-    return plain(36, "r1-aqa", b, r, "R = accuracy + format", f"{HAND} The loss is TRL's GRPO at one update a batch.",
+    return plain(36, "r1-aqa", b, r, "R = accuracy + format", f"{HAND} The loss has the form of TRL GRPO at one update a batch (TRL was not run).",
                  clip=None, kl=0.04, unverified=["divergence"])
 
 
@@ -465,7 +465,7 @@ def med_r1():
     b = batch(55, "xxx x xx.xx xx | xxxx .xx x xx", old=None, ref=0.4)
     terms(b, accuracy=[[1, 0, 1, 0], [0, 0, 1, 0]], format=[[1, 1, 0, 0], [1, 0, 1, 1]])
     r = combine(b, lambda t, f: t["accuracy"] + t["format"])
-    return plain(55, "med-r1", b, r, "R = accuracy + format", f"{HAND} The loss is TRL's GRPO at one update a batch.", clip=None, kl=0.04,
+    return plain(55, "med-r1", b, r, "R = accuracy + format", f"{HAND} The loss has the form of TRL GRPO at one update a batch (TRL was not run).", clip=None, kl=0.04,
                  updates="1, strictly on-policy", unverified=["divergence"])
 
 
