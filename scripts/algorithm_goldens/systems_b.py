@@ -449,7 +449,7 @@ def paco_rl():
                  "sample's or the population's std makes no difference. One sampled transition a trajectory, or a few; log-probabilities are means "
                  "over latent dimensions, so the clip range is narrow. The bound 5 is not reached by a batch this small.",
                  clip=(1e-4, 1e-4), coefficients=coefficients,
-                 advantage="(R - group mean) / (std of R over the batch + 0.0001), sample (ddof 1) of the uncentred R, clipped to [-5, 5]",
+                 advantage="(R - group mean) / (std of R over the batch + 0.0001), sample (ddof 1, unverified) of the uncentred R, clipped to [-5, 5]",
                  updates="2", extra={"ratio level": "token (denoising step)"})
 
 
