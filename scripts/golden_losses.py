@@ -20,6 +20,7 @@ import contextlib
 import importlib.util
 import itertools
 import json
+import math
 import pathlib
 import random
 import sys
@@ -54,7 +55,8 @@ def batch(seed):
             t["ref_logp"] = [round(min(p + rng.gauss(0, 0.4), -0.01), 3) for p in logp]
             t["behaviour_logp"] = [round(min(p + rng.gauss(0, 0.3), -0.01), 3) for p in t["old_logp"]]
             t["is_weight"] = [round(rng.uniform(0.3, 2), 3) for _ in logp]
-            t["sum_pi_squared"] = [round(rng.uniform(0.05, 0.9), 3) for _ in logp]
+            pi = [math.exp(p) for p in t["old_logp"]]
+            t["sum_pi_squared"] = [round(p * p + rng.uniform(0.1, 0.9) * (1 - p) ** 2, 3) for p in pi]
             t["entropy"] = [rng.randint(1, 2048) / 1024 for _ in logp]
             t["mask"] = [int(rng.random() < 0.8) for _ in logp]
             if not any(t["mask"]):
@@ -82,7 +84,7 @@ BATCHES = [batch(0), batch(1)]
 
 def padded(groups, name, fill=0.0):
     rows = [[t[name]] if isinstance(t[name], (int, float)) else t[name] for g in groups for t in g]
-    lengths = [len(t["logp"]) for g in groups for t in g]
+    lengths = [len(t.get("logp", t.get("old_logp"))) for g in groups for t in g]
     rows = [row * n if len(row) == 1 else row for row, n in zip(rows, lengths)]
     width = max(lengths)
     return torch.tensor([row + [fill] * (width - len(row)) for row in rows])
@@ -393,6 +395,272 @@ def trl_cases():
     write("trl.json", f"trl {trl.__version__}", cases)
 
 
+# verl
+
+
+class Config(dict):
+    """An options object of verl: attributes that are absent read as None."""
+
+    __getattr__ = dict.get
+
+
+class ActorConfig(Config):
+    pass
+
+
+class AlgoConfig(Config):
+    pass
+
+
+class Double:
+    """A module in which float32 means float64."""
+
+    def __init__(self, module, **names):
+        self.__dict__.update(names, module=module)
+
+    def __getattr__(self, name):
+        return getattr(self.module, {"float32": "float64"}.get(name, name))
+
+
+def verl_core_algos(root):
+    """core_algos of the checkout, with stand-ins for what it imports beyond masked means and group means."""
+    import numpy
+
+    def module(name, **names):
+        sys.modules[name] = types.ModuleType(name)
+        sys.modules[name].__dict__.update(names)
+        return sys.modules[name]
+
+    def load(name, path):
+        spec = importlib.util.spec_from_file_location(name, root / path)
+        loaded = sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(loaded)
+        loaded.torch = Double(torch, randperm=torch.arange)
+        loaded.np = Double(numpy)
+        return loaded
+
+    for package in ("verl", "verl.trainer", "verl.workers"):
+        module(package)
+    module("omegaconf", DictConfig=dict)
+    module("verl.trainer.config", AlgoConfig=AlgoConfig)
+    module("verl.workers.config", ActorConfig=ActorConfig)
+    utils = module("verl.utils")
+    module("verl.utils.device", get_device_name=lambda: "cpu")
+    module("verl.utils.import_utils", deprecated=lambda *_: lambda f: f)
+    functional = module("verl.utils.torch_functional", torch=torch)
+    tree = ast.parse((root / "verl/utils/torch_functional.py").read_text())
+    tree.body = [x for x in tree.body if isinstance(x, ast.FunctionDef) and x.name.startswith("masked_")]
+    exec(compile(tree, "torch_functional.py", "exec"), functional.__dict__)
+    utils.torch_functional = functional
+    groupwise = load("verl.utils.groupwise", "verl/utils/groupwise.py")
+    utils.as_torch_index, utils.group_mean_std = groupwise.as_torch_index, groupwise.group_mean_std
+    return load("verl_core_algos", "verl/trainer/ppo/core_algos.py")
+
+
+def verl_loss(core, mode):
+    """The loss that verl's actor adds up: the policy loss, less entropy, plus KL, each aggregated."""
+
+    def compute(groups, t, options):
+        mask = t["mask"].bool()
+        policy = {k: v for k, v in options.items() if k.startswith(("clip_cov", "kl_cov", "ppo_kl", "dro"))}
+        whole = {"loss_scale_factor": options["loss_scale_factor"]} if "loss_scale_factor" in options else {}
+        config = ActorConfig(options, policy_loss=Config(policy), global_batch_info=whole)
+        agg = options.get("loss_agg_mode", "token-mean")
+        loss = torch.zeros(())
+        if mode:
+            advantages = t["advantage"] * mask
+            function = core.get_policy_loss_fn(mode)
+            loss, _ = function(t.get("old_logp"), t["logp"], advantages, mask, agg, config, t.get("is_weight"))
+        if "entropy" in t:
+            loss = loss - options["entropy_coeff"] * core.agg_loss(t["entropy"], mask, agg, **whole)
+        if "ref_logp" in t:
+            kl = core.kl_penalty(t["logp"], t["ref_logp"], options["kl_loss_type"])
+            loss = loss + options["kl_loss_coef"] * core.agg_loss(kl, mask, agg, **whole)
+        return loss
+
+    return compute
+
+
+def verl_advantages(core, estimator, name, options, note, groups, per_token=False, **given):
+    """`groups` hold `length`, maybe `mask`, `reward` or `rewards`; a reward lies on its last unmasked action."""
+    import numpy
+
+    rows = [t for g in groups for t in g]
+    width = max(t["length"] for t in rows)
+    mask = [t.get("mask", [1] * t["length"]) + [0] * (width - t["length"]) for t in rows]
+    last = [max([i for i, m in enumerate(ms) if m], default=0) for ms in mask]
+    rewards = torch.zeros(len(rows), width)
+    for i, t in enumerate(rows):
+        rewards[i, last[i]] = t.get("reward", 0.0)
+    arguments = {
+        "token_level_rewards": rewards,
+        "response_mask": torch.tensor(mask),
+        "index": numpy.array([i for i, g in enumerate(groups) for _ in g]),
+        "config": AlgoConfig(options),
+        **given,
+    }
+    for column, argument in (("old_logp", "old_log_probs"), ("sum_pi_squared", "sum_pi_squared")):
+        if column in rows[0]:
+            arguments[argument] = padded(groups, column)
+    if "rewards" in rows[0]:
+        keys = options["gdpo_reward_keys"]
+        arguments["non_tensor_batch"] = {k: [t["rewards"][k] for t in rows] for k in keys}
+        ones = torch.ones(len(rows), 1, dtype=torch.long)
+        attention = torch.tensor([[1] + [int(j <= i) for j in range(width)] for i in last])
+        arguments["batch"] = {"prompts": ones, "attention_mask": attention}
+    if "reward_baseline" in rows[0]:
+        arguments["reward_baselines"] = torch.tensor([t["reward_baseline"] for t in rows])
+    function = core.get_adv_estimator_fn(estimator)
+    read = function.__code__
+    if not read.co_flags & 0x08:
+        arguments = {k: v for k, v in arguments.items() if k in read.co_varnames[: read.co_argcount]}
+    got = function(**arguments)[0]
+    result = ragged(groups, got.tolist(), lambda t: t["length"])
+    if not per_token:
+        at = iter(last)
+        result = [[row[next(at)] for row in g] for g in result]
+    return {"name": name, "options": plain(options), "note": note, "groups": groups, "advantage": result}
+
+
+def rewarded(rewards, name):
+    """Trajectories of random length around given rewards."""
+    rng = random.Random(name)
+    groups = []
+    for g in rewards:
+        group = []
+        for r in g:
+            t = {"length": rng.randint(1, 6)}
+            if len(r) == 1:
+                t["reward"] = r[0]
+            else:
+                t["rewards"] = {f"r{i}": x for i, x in enumerate(r)}
+            group.append(t)
+        groups.append(group)
+    return groups
+
+
+def masked(groups, name):
+    """The same, with some actions masked, never the last."""
+    rng = random.Random(name)
+    for t in itertools.chain(*groups):
+        t["mask"] = [int(rng.random() < 0.7) for _ in range(t["length"] - 1)] + [1]
+    return groups
+
+
+def verl_cases(root, commit):
+    core = verl_core_algos(pathlib.Path(root))
+    base = ["logp", "old_logp"]
+    clip = {"clip_ratio": 0.2, "clip_ratio_low": 0.2, "clip_ratio_high": 0.28}
+    mean = "token-mean: sum(mask p) / sum mask"
+    seq = "seq-mean-token-mean: sum over trajectories of sum(mask p) / (sum mask + 1e-8), over the number of trajectories with an unmasked token"
+    ratio = "r = exp(clamp(logp - old_logp, -20, 20))"
+    cases = []
+
+    def loss(name, mode, options, note, extra=(), columns=base, **kw):
+        cases.extend(loss_cases(name, options, note, list(columns) + list(extra), verl_loss(core, mode), **kw))
+
+    dual = f"{ratio}; q = max(-A r, -A clip(r, 1-clip_ratio_low, 1+clip_ratio_high)); p = min(q, -A clip_ratio_c) where A < 0, else q"
+    vanilla = {**clip, "clip_ratio_c": 3.0}
+    loss("vanilla", "vanilla", {**vanilla, "loss_agg_mode": "token-mean"}, f"{dual}; {mean}.")
+    loss("vanilla_token_advantage", "vanilla", {**vanilla, "loss_agg_mode": "token-mean"}, f"As vanilla, A per token. {dual}; {mean}.", ["token_advantage"], batches=BATCHES[:1])
+    modes = {
+        "token-sum": "loss = sum(mask p)",
+        "seq-mean-token-sum": "loss = sum over trajectories of sum(mask p), over the number of trajectories with an unmasked token",
+        "seq-mean-token-mean": f"loss: {seq}",
+        "seq-mean-token-sum-norm": "loss = as seq-mean-token-sum, then / loss_scale_factor (absent: the padded response width)",
+    }
+    for agg, note in modes.items():
+        o = {**vanilla, "clip_ratio_c": 1.5, "loss_agg_mode": agg}
+        if agg.endswith("norm"):
+            o["loss_scale_factor"] = 16
+        loss(f"vanilla_{agg}", "vanilla", o, f"{dual}; {note}.")
+    loss("vanilla_is_weight", "vanilla", {**vanilla, "loss_agg_mode": "token-mean"}, f"{dual}; p times the given constant is_weight (rollout_is_weights) after the clip; {mean}; gspo, sapo, gpg, clip_cov, kl_cov, cispo, dppo and dro do the same.", ["is_weight"])
+    loss("vanilla_entropy_kl", "vanilla", {**vanilla, "loss_agg_mode": "token-mean", "entropy_coeff": 0.01, "kl_loss_type": "low_var_kl", "kl_loss_coef": 0.05}, f"{dual}; loss = agg(p) - entropy_coeff agg(entropy) + kl_loss_coef agg(kl), kl as kl_low_var_kl; {mean} for each.", ["entropy", "ref_logp"])
+    loss("vanilla_entropy_kl_seq", "vanilla", {**vanilla, "loss_agg_mode": "seq-mean-token-mean", "entropy_coeff": 0.01, "kl_loss_type": "mse", "kl_loss_coef": 0.05}, f"As vanilla_entropy_kl with kl_mse; each of the three by {seq}.", ["entropy", "ref_logp"], batches=BATCHES[1:])
+    loss("gspo", "gspo", clip, f"s = exp(min(logp - sg(logp) + sg(m), 10)), m = sum(mask (logp - old_logp)) / max(sum mask, 1): value of the sequence mean, gradient of the own token; p = max(-A s, -A clip(s, 1-clip_ratio_low, 1+clip_ratio_high)); always {seq}.")
+    loss("gspo_token_advantage", "gspo", clip, "As gspo, A per token.", ["token_advantage"], batches=BATCHES[:1])
+    loss("sapo", "sapo", {"tau_pos": 1.0, "tau_neg": 1.05}, f"{ratio}; p = -A sigmoid(t (r - 1)) 4 / t, t = tau_pos where A > 0 else tau_neg; always {seq}.")
+    loss("gpg", "gpg", {"loss_agg_mode": "token-mean"}, f"p = -A logp, no ratio; {mean}.", columns=base[:1])
+    cov = "c = (A - mean A) (logp - mean logp), means over unmasked tokens (denominator + 1e-8), a constant"
+    cut = f"r = exp(logp - old_logp), unclamped; p = max(-A r, -A clip(r, 1-clip_ratio_low, 1+clip_ratio_high)), no dual clip; {cov}; candidates: unmasked, not cut by the clip (clipped term not larger), clip_cov_lb < c < clip_cov_ub; n = max(int(clip_cov_ratio * sum mask), 1) of them at random get p = 0, still counted by the denominator; {mean}"
+    loss("clip_cov", "clip_cov", {**clip, "clip_cov_ratio": 1.0, "clip_cov_lb": 0.1, "clip_cov_ub": 1.0, "loss_agg_mode": "token-mean"}, f"{cut}. Here n covers every candidate.")
+    loss("clip_cov_some", "clip_cov", {**clip, "clip_cov_ratio": 0.15, "clip_cov_lb": -5.0, "clip_cov_ub": 5.0, "loss_agg_mode": "token-mean", "randperm": "identity"}, f"{cut}. Here the random order is replaced by the identity: the first n candidates by trajectory, then token.")
+    loss("kl_cov", "kl_cov", {"kl_cov_ratio": 0.2, "ppo_kl_coef": 0.5, "loss_agg_mode": "token-mean"}, f"r = exp(logp - old_logp), unclamped and never clipped; p = -A r, and + ppo_kl_coef |logp - old_logp| (gradient through it) on the k = max(1, int(kl_cov_ratio * sum mask)) unmasked tokens of largest c = (A - mean A) (logp - mean logp), plain means over unmasked tokens; {mean}.")
+    geo = "l = logp - old_logp, unclamped, c = clamp(l, -clip_ratio_low, clip_ratio_high) in log space; m = sign(A) min(sign(A) l, sign(A) c), 0 where A = 0; p = -a exp(sum(mask m) / (sum mask + 1e-8)), a = sum(mask A) / (sum mask + 1e-8); loss = mean over all trajectories (a fully masked one adds 0 but counts); loss_agg_mode is not read"
+    loss("geo_mean", "geo_mean", {"clip_ratio": 0.4, "clip_ratio_low": 0.4, "clip_ratio_high": 0.5}, f"{geo}.")
+    loss("geo_mean_is_weight", "geo_mean", {"clip_ratio": 0.4, "clip_ratio_low": 0.4, "clip_ratio_high": 0.4}, f"{geo}; p times exp(sum(mask ln(is_weight + 1e-10)) / (sum mask + 1e-8)).", ["is_weight"], batches=BATCHES[:1])
+    loss("cispo", "cispo", {**clip, "loss_agg_mode": "token-mean"}, f"{ratio}; p = -sg(clip(r, 1-clip_ratio_low, 1+clip_ratio_high)) A logp; {mean}.")
+    dppo = f"{ratio}; p = -A sg(min(r, clip_ratio_c)) logp keep, keep a constant; {mean}; clip_ratio_c reads 20 only if the option does not exist, the actor's own default is 3"
+    loss("dppo_tv", "dppo_tv", {"clip_ratio": 0.15, "clip_ratio_low": 0.15, "clip_ratio_high": 0.2, "clip_ratio_c": 2.5, "loss_agg_mode": "token-mean"}, f"{dppo}; d = exp(logp) - exp(old_logp); keep = d <= clip_ratio_high where A > 0, else d >= -clip_ratio_low.")
+    loss("dppo_kl", "dppo_kl", {"clip_ratio": 0.01, "clip_ratio_low": 0.01, "clip_ratio_high": 0.03, "clip_ratio_c": 2.5, "loss_agg_mode": "token-mean"}, f"{dppo}; u = exp(logp), o = exp(old_logp); K = o (old_logp - logp) + (1 - o) ln((1 - o + 1e-8) / (1 - u + 1e-8)); keep = K <= clip_ratio_high or u <= o where A > 0, else K <= clip_ratio_low or u >= o.")
+    loss("dro", "dro", {"dro_beta": 0.3, "loss_agg_mode": "token-mean"}, f"p = -(A logp - dro_beta / 2 (logp - old_logp)^2), no clamp; {mean}.")
+    kinds = {
+        "k1": "kl = logp - ref_logp",
+        "abs": "kl = |logp - ref_logp|",
+        "mse": "kl = (logp - ref_logp)^2 / 2",
+        "low_var_kl": "d = clamp(ref_logp - logp, -20, 20), kl = clamp(exp(d) - d - 1, -10, 10), gradient 0 past a clamp",
+        "k3+": "value of low_var_kl, gradient of mse",
+    }
+    for kind, note in kinds.items():
+        o = {"kl_loss_type": kind, "kl_loss_coef": 1.0, "loss_agg_mode": "token-mean"}
+        loss(f"kl_{kind}", None, o, f"{note}; loss = kl_loss_coef sum(mask kl) / sum mask, no policy term.", ["ref_logp"], columns=base[:1])
+
+    single = [*SCALAR[0], [[0.7]]]
+
+    def advantage(name, estimator, options, note, groups, **kw):
+        cases.append(verl_advantages(core, estimator, name, options, note, groups, **kw))
+
+    def outcome(name, estimator, options, note, rewards=(single, SCALAR[1]), **kw):
+        for i, r in enumerate(rewards):
+            advantage(f"advantage_{name}/{i}", estimator, options, note, rewarded(r, f"{name}/{i}"), **kw)
+
+    outcome("grpo", "grpo", {"norm_adv_by_std_in_grpo": True}, "A = (r - group mean) / (group std + 1e-6), ddof 1; a group of one has mean 0, std 1.")
+    outcome("grpo_no_std", "grpo", {"norm_adv_by_std_in_grpo": False}, "A = r - group mean; a group of one has mean 0.", norm_adv_by_std_in_grpo=False)
+    outcome("rloo", "rloo", {}, "A = (r - group mean) n / (n - 1); a group of one keeps A = r.")
+    outcome("rloo_vectorized", "rloo_vectorized", {}, "A = (n r - group sum) / (n - 1); a group of one gets 0.", rewards=(single,))
+    outcome("opo", "opo", {}, "A = r - sum(length r) / sum(length) over the group, length = unmasked tokens; a group of one has baseline 0.")
+    outcome("gpg", "gpg", {"f_norm": 1.0}, "A = (number of trajectories / max(number of non-zero rewards, 1)) (r - group mean) / f_norm, the counts over the whole batch; a group of one has mean 0.")
+    outcome("grpo_passk", "grpo_passk", {"norm_adv_by_std_in_grpo": True}, "only the best of each group: A = (best - second best) / (group std + 1e-6), ddof 1, all others 0; groups of one are refused.", rewards=SCALAR)
+    outcome("grpo_passk_no_std", "grpo_passk", {"norm_adv_by_std_in_grpo": False}, "only the best of each group: A = best - second best, all others 0.", rewards=SCALAR[:1])
+    white = "A = (x - mean) / sqrt(var + 1e-8) over all unmasked tokens of the batch, mean = sum / (n + 1e-8), var = sum (x - mean)^2 / (n + 1e-8) * n / (n - 1); masked tokens 0"
+    outcome("reinforce_plus_plus_baseline", "reinforce_plus_plus_baseline", {}, f"x = r - group mean (0 for a group of one) on each token; {white}; so each token, not each trajectory, weighs alike.")
+    rpp = "x_t = reward_t + gamma x_{t+1}, the reward on the last unmasked token, a masked token passing x on unchanged and undiscounted"
+    for i, gamma in enumerate([1.0, 0.9]):
+        name = f"reinforce_plus_plus_{gamma}"
+        for j, r in enumerate(SCALAR):
+            groups = masked(rewarded(r, f"{name}/{j}"), f"{name}/{j}")
+            advantage(f"advantage_{name}/{j}", "reinforce_plus_plus", {"gamma": gamma}, f"{rpp}; no group baseline; {white}.", groups, per_token=True)
+    for t in itertools.chain(*(groups := rewarded(SCALAR[0], "remax"))):
+        t["reward_baseline"] = round(random.Random(str(t)).uniform(0, 1), 3)
+    advantage("advantage_remax/0", "remax", {}, "A = r - reward_baseline (the reward of a greedy answer) on each token.", groups)
+    for i, r in enumerate(MATRIX):
+        keys = ["r0", "r1"]
+        for weights in (None, [1.0, 0.5]):
+            name = f"advantage_gdpo{'' if weights is None else '_weighted'}/{i}"
+            o = {"gdpo_reward_keys": keys, "gdpo_reward_weights": weights}
+            advantage(name, "gdpo", o, f"z_k = (r_k - group mean_k) / (group std_k + 1e-6), ddof 1; x = sum_k w_k z_k (weights 1 if absent) on each token; {white}.", rewarded(r, name))
+    otb = "G_t = reward to go (undiscounted); W_t = cumulative sum over unmasked tokens of 1 - 2 exp(old_logp) + sum_pi_squared; A_t = G_t - sum_group(G_t W_t) / (sum_group W_t + 1e-8), the sums over trajectories that have token t; a group of one has baseline 0"
+    tail = "; handle_zero_tail: if one trajectory is strictly longest, its baseline is 0 past the second longest"
+    for source in (False, True):
+        for zero in (False, True):
+            groups = []
+            for g in BATCHES[1]:
+                groups.append([])
+                for t in g:
+                    n = len(t["logp"])
+                    kept = {"reward": t["advantage"], "length": n} | {k: t[k] for k in ("old_logp", "sum_pi_squared")}
+                    if source and 0 in t["mask"]:
+                        kept["mask"] = t["mask"]
+                    groups[-1].append(kept)
+            estimator = "tir_optimal_token_baseline" if source else "optimal_token_baseline"
+            note = otb + (tail if zero else "") + ("; t counts unmasked tokens only (masked ones are squeezed out and get 0), the reward on the last unmasked one" if source else "")
+            name = f"advantage_{estimator}{'_zero_tail' if zero else ''}/0"
+            advantage(name, estimator, {"handle_zero_tail": zero}, note + ".", groups, per_token=True, handle_zero_tail=zero)
+    write("verl.json", f"verl {commit}", cases)
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "trl":
         trl_cases()
+    else:
+        verl_cases(*sys.argv[2:4])
