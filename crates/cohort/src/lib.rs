@@ -14,6 +14,7 @@
 //! # Ok::<(), cohort::Error>(())
 //! ```
 
+pub mod calc;
 pub mod doctor;
 pub mod inspect;
 pub mod report;

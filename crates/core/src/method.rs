@@ -68,6 +68,16 @@ impl Method {
         Ok(())
     }
 
+    /// Whether members need a reward at all.
+    pub fn reads_rewards(&self) -> bool {
+        true
+    }
+
+    /// Whether the segments of actions matter.
+    pub fn reads_segments(&self) -> bool {
+        false
+    }
+
     /// Whether a reference policy is needed.
     pub fn reads_reference(&self) -> bool {
         self.objective.reads_reference() || self.reward_kl.is_some()

@@ -1,5 +1,6 @@
 //! The subcommands, one a file.
 
+mod calc;
 mod doctor;
 mod eval;
 mod inspect;
@@ -19,6 +20,8 @@ use crate::exit::Failure;
 pub enum Command {
     /// Train a policy by a recipe, and say how much better it got
     Train(train::Train),
+    /// Advantages, loss and derivatives of a recipe on given numbers
+    Calc(calc::Calc),
     /// Evaluate a model on a recipe's task
     Eval(eval::Eval),
     /// Sample completions from a model
@@ -37,6 +40,7 @@ impl Command {
     pub fn run(self) -> Result<(), Failure> {
         match self {
             Command::Train(c) => c.run(),
+            Command::Calc(c) => c.run(),
             Command::Eval(c) => c.run(),
             Command::Sample(c) => c.run(),
             Command::Logprobs(c) => c.run(),
