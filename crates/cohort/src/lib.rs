@@ -16,6 +16,7 @@
 
 pub mod calc;
 pub mod doctor;
+pub mod explain;
 pub mod inspect;
 pub mod report;
 mod trainer;

@@ -40,7 +40,9 @@ pub enum Error {
     Mismatch { step: u64, gap: f64, red_line: f64 },
     #[error("interrupted; {}", goes_on(*step))]
     Interrupted { step: u64 },
-    #[error("step {step}: {source}\n  hint: the recipe's method reads what its task and rollout do not record; `cohort methods NAME` says what it reads")]
+    #[error(
+        "step {step}: {source}\n  hint: the recipe's method reads what its task and rollout do not record; `cohort methods NAME` says what it reads"
+    )]
     Method { step: u64, source: MethodError },
     #[error("step {step}: {source}")]
     Policy { step: u64, source: PolicyError },

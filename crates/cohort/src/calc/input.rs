@@ -80,7 +80,9 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<f
 /// A batch that cannot be computed on.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum InputError {
-    #[error("{reason}\n  hint: one JSON document, {{\"groups\":[{{\"trajectories\":[{{\"reward\":1,\"logp\":[-0.5]}}]}}]}}")]
+    #[error(
+        "{reason}\n  hint: one JSON document, {{\"groups\":[{{\"trajectories\":[{{\"reward\":1,\"logp\":[-0.5]}}]}}]}}"
+    )]
     Syntax { reason: String },
     #[error("{0}\n  hint: groups and trajectories count from 0; `cohort methods NAME` says what a choice reads")]
     Method(#[from] MethodError),

@@ -6,11 +6,8 @@ use serde_json::{Map, Value, json};
 type Column = fn(&RowGradients) -> Option<&Vec<f64>>;
 
 /// Columns of the derivative beside `logp`; one that nothing reads is absent.
-const OTHERS: [(&str, Column); 3] = [
-    ("d_entropy", |g| g.entropy.as_ref()),
-    ("d_kl_old", |g| g.kl_old.as_ref()),
-    ("d_kl_ref", |g| g.kl_ref.as_ref()),
-];
+const OTHERS: [(&str, Column); 3] =
+    [("d_entropy", |g| g.entropy.as_ref()), ("d_kl_old", |g| g.kl_old.as_ref()), ("d_kl_ref", |g| g.kl_ref.as_ref())];
 
 pub(super) fn document(calculation: &Calculation) -> Value {
     let mut document = Map::new();

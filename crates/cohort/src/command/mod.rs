@@ -5,7 +5,9 @@ mod doctor;
 mod eval;
 mod inspect;
 mod logprobs;
+mod methods;
 mod report;
+mod rewards;
 mod sample;
 mod train;
 
@@ -24,6 +26,10 @@ pub enum Command {
     Calc(calc::Calc),
     /// Evaluate a model on a recipe's task
     Eval(eval::Eval),
+    /// Every choice that a recipe can name, or one explained
+    Methods(methods::Methods),
+    /// Every reward term that a recipe can name, or one explained
+    Rewards(rewards::Rewards),
     /// Sample completions from a model
     Sample(sample::Sample),
     /// Log-probabilities and entropies of given completions
@@ -42,6 +48,8 @@ impl Command {
             Command::Train(c) => c.run(),
             Command::Calc(c) => c.run(),
             Command::Eval(c) => c.run(),
+            Command::Methods(c) => c.run(),
+            Command::Rewards(c) => c.run(),
             Command::Sample(c) => c.run(),
             Command::Logprobs(c) => c.run(),
             Command::Inspect(c) => c.run(),

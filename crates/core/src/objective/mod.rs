@@ -8,8 +8,8 @@ mod gate;
 mod likelihood;
 mod log_ratio;
 mod policy_gradient;
-mod surrogate;
 mod staleness;
+mod surrogate;
 mod survey;
 
 use serde::{Deserialize, Serialize};

@@ -134,6 +134,11 @@ impl Recipe {
         validate::method(&source).map(|method| (method, source.low.train.inner_epochs))
     }
 
+    /// The same from a text that `name` stands for in errors.
+    pub fn method_of_text(name: &str, text: &str, overrides: &[String]) -> Result<Method, RecipeError> {
+        validate::method(&Source::parse(name.to_owned(), text.to_owned(), overrides)?)
+    }
+
     fn from_source(mut source: Source, seed: Option<u64>) -> Result<Self, RecipeError> {
         if let Some(seed) = seed {
             source.low.seed = seed;

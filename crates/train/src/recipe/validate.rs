@@ -290,7 +290,12 @@ pub(super) fn method(source: &Source) -> Result<Method, RecipeError> {
         && low.train.inner_epochs < 2
     {
         let problem = format!("must be at least 2 for this objective: {why}");
-        return check.fail("train.inner_epochs", &problem, low.train.inner_epochs, "for example train.inner_epochs = 4");
+        return check.fail(
+            "train.inner_epochs",
+            &problem,
+            low.train.inner_epochs,
+            "for example train.inner_epochs = 4",
+        );
     }
     Ok(method)
 }
