@@ -128,13 +128,13 @@ fn batch(axis: Axis) -> Value {
             "segment": (0..n).collect::<Vec<_>>(),
             "segment_rewards": {"0": rewards[t], "1": 1.0 - rewards[t]},
             "facts": {
-                "length": n, "position": t, "calls": t, "answer": ["7", "12", "12"][t], "plan": t / 2,
+                "length": n, "position": t, "calls": t, "answer": (["7", "12", "12"][t]), "plan": t / 2,
                 "noise_scale": column(0.5), "step_size": column(0.1),
             },
         });
         match axis {
             Axis::Derive => value["rewards"] = json!({"answer": rewards[t]}),
-            Axis::Combine => value["rewards"] = json!({"answer": rewards[t], "format": [1.0, 1.0, 0.0][t]}),
+            Axis::Combine => value["rewards"] = json!({"answer": rewards[t], "format": ([1.0, 1.0, 0.0][t])}),
             _ => value["reward"] = json!(rewards[t]),
         }
         value
