@@ -122,7 +122,8 @@ impl Objective {
         }
         let mut parts: Vec<Evaluation> = group.iter().map(|seen| Evaluation::zero(seen.trajectory.len())).collect();
         let weights = survey.weights_of(g, group);
-        let factors = group.iter().map(|seen| weighting.factor(seen)).collect::<Result<Vec<_>, _>>()?;
+        let factor = |(t, seen)| weighting.factor(Place::trajectory(g, t), seen);
+        let factors = group.iter().enumerate().map(factor).collect::<Result<Vec<_>, _>>()?;
         let factored: Vec<Vec<f64>> = weights
             .iter()
             .zip(&factors)
