@@ -37,6 +37,7 @@ pub mod weight;
 
 pub use action::{Action, Author, Choice, PayloadKey};
 pub use context::{Context, Span};
+pub use curriculum::Curriculum;
 pub use facts::{Fact, Facts};
 pub use group::{Cost, Episode, Group, GroupKey};
 pub use memory::Memory;

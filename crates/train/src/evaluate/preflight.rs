@@ -86,7 +86,7 @@ fn take(
     let prompts = world.prompts(Split::Train, &indices);
     let mut groups =
         sampling.run(world, world.strategy.as_ref(), policy, &prompts, workers, &mut Seconds::default())?;
-    let terms: Vec<&str> = world.terms.iter().map(|t| t.name.as_str()).collect();
+    let terms = world.term_names();
     let mut comparisons: Vec<Comparison> = groups.iter().map(|group| Comparison::of_group(group, &terms)).collect();
     let rule = &recipe.method.reward;
     rule.apply(&mut comparisons, &mut Memory::default()).map_err(|source| Error::Method { step: 0, source })?;

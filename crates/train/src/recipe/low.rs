@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use cohort_core::{
     advantage::Advantage,
+    curriculum::Curriculum,
     objective::Objective,
     reward::{Combine, Derived},
     schedule::Decay,
@@ -39,6 +40,7 @@ pub struct Low {
     pub advantage: Advantage,
     pub objective: Objective,
     pub weight: Weighting,
+    pub curriculum: Curriculum,
     pub train: TrainSection,
     pub preflight: PreflightSection,
     pub eval: EvalSection,

@@ -8,7 +8,7 @@ mod validate;
 
 use std::path::Path;
 
-use cohort_core::{Decoding, Method, schedule::Schedule};
+use cohort_core::{Curriculum, Decoding, Method, curriculum::Defer, schedule::Schedule};
 use cohort_env::{task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
 use sha2::{Digest, Sha256};
 
@@ -33,6 +33,7 @@ pub struct Recipe {
     pub reward: Reward,
     /// The mathematics: reward, advantage, weights, objective.
     pub method: Method,
+    pub curriculum: Curriculum,
     /// Temperature of the rows that are trained.
     pub row_temperature: f32,
     pub train: TrainSection,
@@ -148,7 +149,7 @@ impl Recipe {
 
     /// Whether a reference policy is needed.
     pub fn has_reference(&self) -> bool {
-        self.method.reads_reference()
+        self.method.reads_reference() || self.curriculum.defer != Defer::None
     }
 
     /// The resolved recipe: every key with its value, as TOML.

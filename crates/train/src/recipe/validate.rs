@@ -3,7 +3,8 @@
 use std::fmt::Display;
 
 use cohort_core::{
-    Decoding, Method,
+    Curriculum, Decoding, Method,
+    curriculum::{Augment, Hint},
     objective::{RowsAt, Staleness, Surrogate},
     reward::RewardRule,
 };
@@ -88,6 +89,7 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
         rollout,
         reward,
         method,
+        curriculum: curriculum(&check, &low)?,
         row_temperature,
         train: low.train.clone(),
         optimizer,
@@ -283,6 +285,10 @@ pub(super) fn method(source: &Source) -> Result<Method, RecipeError> {
         weight: low.weight.clone(),
         objective: low.objective.clone(),
     };
+    if let Err((key, problem)) = low.curriculum.check() {
+        let hint = "`cohort methods NAME` lists a choice's parameters";
+        return check.fail(&format!("curriculum.{key}"), &problem, "what is written", hint);
+    }
     if let Err((key, problem)) = method.check() {
         return check.fail(&key, &problem, "what is written", "`cohort methods NAME` lists a choice's parameters");
     }
@@ -298,6 +304,18 @@ pub(super) fn method(source: &Source) -> Result<Method, RecipeError> {
         );
     }
     Ok(method)
+}
+
+fn curriculum(check: &Check<'_>, low: &Low) -> Result<Curriculum, RecipeError> {
+    let section = &low.curriculum;
+    let hint = "hints and changed prompts come with a rollout strategy; `cohort calc` does without";
+    if section.hint != Hint::None {
+        return check.fail("curriculum.hint", "needs a rollout strategy that draws hints", "another choice", hint);
+    }
+    if section.augment != Augment::None {
+        return check.fail("curriculum.augment", "needs a task that changes its prompts", "another choice", hint);
+    }
+    Ok(section.clone())
 }
 
 fn group_size(check: &Check<'_>, low: &Low) -> Result<(), RecipeError> {

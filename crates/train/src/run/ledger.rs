@@ -66,9 +66,9 @@ impl Ledger {
         Self { entries: lines.map(entry).collect() }
     }
 
-    /// Gives the episodes of a redone step the verdicts they had.
-    pub fn recall(&self, step: u64, terms: &[Term], groups: &mut [Group]) {
-        for (slot, group) in groups.iter_mut().enumerate() {
+    /// Gives the episodes of a redone step the verdicts they had; the groups are those from slot `first` on.
+    pub fn recall(&self, step: u64, terms: &[Term], first: usize, groups: &mut [Group]) {
+        for (slot, group) in (first..).zip(groups) {
             for (member, episode) in group.episodes.iter_mut().enumerate() {
                 let Some(entry) = self.entries.get(&(step, slot, member)) else { continue };
                 let recorded: Option<Vec<Outcome>> =
@@ -137,19 +137,19 @@ mod tests {
 
         let ledger = Ledger::collect(folder.path(), 10).unwrap();
         let mut groups = [group()];
-        ledger.recall(3, &terms, &mut groups);
+        ledger.recall(3, &terms, 0, &mut groups);
         assert_eq!(groups[0].episodes[0].rewards, [Outcome::Timeout]);
-        ledger.recall(4, &terms, &mut [group()]);
+        ledger.recall(4, &terms, 0, &mut [group()]);
 
         // After a second crash, with the log already cut, they are still there.
         fs::write(&path, "committed\n").unwrap();
         let mut groups = [group()];
-        Ledger::collect(folder.path(), 10).unwrap().recall(3, &terms, &mut groups);
+        Ledger::collect(folder.path(), 10).unwrap().recall(3, &terms, 0, &mut groups);
         assert_eq!(groups[0].episodes[0].rewards, [Outcome::Timeout]);
 
         Ledger::discard(folder.path()).unwrap();
         let mut groups = [group()];
-        Ledger::collect(folder.path(), 10).unwrap().recall(3, &terms, &mut groups);
+        Ledger::collect(folder.path(), 10).unwrap().recall(3, &terms, 0, &mut groups);
         assert_eq!(groups[0].episodes[0].rewards, [Outcome::scored(1.0)]);
     }
 
@@ -157,7 +157,7 @@ mod tests {
     fn other_tokens_are_another_episode() {
         let terms = [Term { name: "clock".into(), weight: 1.0, verifier: from_fn("clock", (0.0, 1.0), |_| 1.0) }];
         let mut groups = [group()];
-        Ledger::parse(&line("[5,7]")).recall(3, &terms, &mut groups);
+        Ledger::parse(&line("[5,7]")).recall(3, &terms, 0, &mut groups);
         assert_eq!(groups[0].episodes[0].rewards, [Outcome::scored(1.0)]);
     }
 }

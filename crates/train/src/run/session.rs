@@ -12,6 +12,7 @@ use std::{
 
 use cohort_core::{
     Memory, Policy,
+    curriculum::CurriculumState,
     metric::{Metric, Metrics},
 };
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,7 @@ pub struct StageState {
     pub logp_gap_max: f64,
     /// What the method remembers.
     pub memory: Memory,
+    pub curriculum: CurriculumState,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best: Option<Best>,
     /// Why the stage is over, once it is.

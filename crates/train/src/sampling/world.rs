@@ -31,13 +31,23 @@ pub struct World {
 impl World {
     /// The prompts at `indices` of a split, in slots `0..`.
     pub fn prompts(&self, split: Split, indices: &[usize]) -> Vec<Prompt> {
+        self.prompts_from(split, indices, 0)
+    }
+
+    /// The names of the reward terms, in their order.
+    pub fn term_names(&self) -> Vec<&str> {
+        self.terms.iter().map(|t| t.name.as_str()).collect()
+    }
+
+    /// The same for prompts that follow `first` others of their step.
+    pub fn prompts_from(&self, split: Split, indices: &[usize], first: usize) -> Vec<Prompt> {
         let items = self.task.items(split);
         indices
             .iter()
             .enumerate()
             .map(|(slot, &index)| Prompt {
                 key: GroupKey(index as u64),
-                slot: slot as u32,
+                slot: (first + slot) as u32,
                 context: items[index].context.clone(),
             })
             .collect()

@@ -1,5 +1,6 @@
 //! Stages, and the loop that drives every one of them.
 
+mod draw;
 pub(crate) mod record;
 mod rl;
 mod supervised;

@@ -8,6 +8,7 @@ use cohort_core::{
 use cohort_env::Split;
 use serde_json::{Map, Value, json};
 
+use super::draw::{Drawn, Fate};
 use crate::{error::Error, run_dir::RunDir, update::Pass, world::World};
 
 /// Writes the combined rewards into the episodes.
@@ -44,39 +45,54 @@ pub(super) fn measure(world: &World, groups: &[Group], metrics: &mut Metrics) {
     }
 }
 
-/// One line an episode, with the sampler's rows where there was no finite pass. `credits` and `pass` go group by group,
-/// sample by sample, auxiliary ones after the episodes'.
-pub(super) fn rollouts(
-    world: &World,
-    step: u64,
-    groups: &[Group],
-    credits: &[Vec<Credit>],
-    pass: Option<&Pass>,
-    split: Split,
-) -> String {
-    let mut text = String::new();
-    for (slot, group) in groups.iter().enumerate() {
-        let mut next = 0;
-        for (member, one) in group.episodes.iter().enumerate() {
-            let mut line = episode(world, step, group, one, split);
-            let Value::Object(fields) = &mut line else { continue };
-            fields.insert("slot".to_owned(), json!(slot));
-            fields.insert("episode".to_owned(), json!(member));
-            let samples = one.samples.iter().map(|sample| {
-                let i = next;
-                next += 1;
-                let rows = pass.map_or(&sample.behaviour, |pass| &pass.rows[slot][i]);
-                let d_logp = pass.map(|pass| pass.row_gradients[slot][i].logp.as_slice());
-                trained(world, sample, &credits[slot][i].coefficient, rows, d_logp)
-            });
-            fields.insert("samples".to_owned(), samples.collect());
-            let last = credits[slot].get(next.wrapping_sub(1));
-            fields.insert("advantage".to_owned(), json!(last.and_then(|c| c.coefficient.first())));
-            text.push_str(&line.to_string());
-            text.push('\n');
+/// What is written of a step: one line an episode, those of discarded groups among them.
+pub(super) struct Lines<'a> {
+    pub step: u64,
+    pub drawn: &'a Drawn,
+    /// Of the trained groups, sample by sample, auxiliary ones after the episodes'.
+    pub credits: &'a [Vec<Credit>],
+    /// Of the trained groups; without one the sampler's rows are written.
+    pub pass: Option<&'a Pass>,
+    pub split: Split,
+}
+
+impl Lines<'_> {
+    pub fn write(&self, world: &World) -> String {
+        let mut text = String::new();
+        let mut trained = 0;
+        for (slot, (group, fate)) in self.drawn.groups.iter().zip(&self.drawn.fates).enumerate() {
+            let place = (*fate == Fate::Trained).then_some(trained);
+            trained += usize::from(place.is_some());
+            let mut next = 0;
+            for (member, one) in group.episodes.iter().enumerate() {
+                let mut line = episode(world, self.step, group, one, self.split);
+                let Value::Object(fields) = &mut line else { continue };
+                fields.insert("slot".to_owned(), json!(slot));
+                fields.insert("episode".to_owned(), json!(member));
+                if *fate != Fate::Trained {
+                    fields.insert("discarded".to_owned(), json!(fate.word()));
+                }
+                let samples = one.samples.iter().map(|sample| {
+                    next += 1;
+                    self.sample(world, sample, place, next - 1)
+                });
+                fields.insert("samples".to_owned(), samples.collect());
+                let last = place.and_then(|g| self.credits[g].get(next.wrapping_sub(1)));
+                fields.insert("advantage".to_owned(), json!(last.and_then(|c| c.coefficient.first())));
+                text.push_str(&line.to_string());
+                text.push('\n');
+            }
         }
+        text
     }
-    text
+
+    /// Sample `i` of the group that was trained in `place`, if it was.
+    fn sample(&self, world: &World, sample: &Sample, place: Option<usize>, i: usize) -> Value {
+        let Some(g) = place else { return trained(world, sample, &[], &sample.behaviour, None) };
+        let rows = self.pass.map_or(&sample.behaviour, |pass| &pass.rows[g][i]);
+        let d_logp = self.pass.map(|pass| pass.row_gradients[g][i].logp.as_slice());
+        trained(world, sample, &self.credits[g][i].coefficient, rows, d_logp)
+    }
 }
 
 /// What is known of an episode before training: prompt, completion, verdicts.

@@ -3,19 +3,19 @@
 use std::ops::Range;
 
 use cohort_core::{
-    Author, Comparison, Group, Policy, RowSpec, Rows, Sample, Stream, curriculum,
+    Author, Comparison, Group, Policy, RowSpec, Rows, Sample, Stream,
     metric::{Metric, Metrics},
+    objective::Estimator,
 };
 use cohort_env::Split;
 
-use super::{Next, RL, Report, Stage, record};
+use super::{Next, RL, Report, Stage, draw::draw, record};
 use crate::{
     error::Error,
     evaluate::{Greedy, Plan},
     ledger::Ledger,
     recipe::Recipe,
     run_dir::{LogName, Tokens},
-    sampling::Sampling,
     session::{Best, Session},
     timing::{Seconds, timed},
     update::{Batch, Pass, Passed},
@@ -30,25 +30,22 @@ pub struct RlStage<'a> {
     reference: Option<Box<dyn Policy>>,
     /// Verdicts of steps that were begun before a crash, so that no clock is asked twice.
     ledger: Ledger,
-    order: Stream,
-    draws: Stream,
     /// Seconds of the stage before this process.
     seconds_before: f64,
 }
 
 impl<'a> RlStage<'a> {
     pub fn new(recipe: &'a Recipe, reference: Option<Box<dyn Policy>>, ledger: Ledger, seconds_before: f64) -> Self {
-        let stream = |purpose| Stream::new(recipe.seed, purpose);
-        Self { recipe, reference, ledger, order: stream("rl/order"), draws: stream("rl/draws"), seconds_before }
+        Self { recipe, reference, ledger, seconds_before }
     }
 
     fn spec(&self) -> RowSpec {
         RowSpec { temperature: self.recipe.row_temperature }
     }
 
-    /// The reference's log-probabilities of every sample, in order: in the loss beside the trainer's rows, in the
+    /// The reference's log-probabilities of every sample, group by group: in the loss beside the trainer's rows, in the
     /// reward beside the sampler's.
-    fn reference_logp(&self, groups: &[Group], workers: Workers, step: u64) -> Result<Vec<Vec<f64>>, Error> {
+    fn reference_logp(&self, groups: &[Group], workers: Workers, step: u64) -> Result<Vec<Vec<Vec<f64>>>, Error> {
         let Some(reference) = &self.reference else { return Ok(Vec::new()) };
         let spec = match self.recipe.method.reward_kl {
             Some(_) => RowSpec { temperature: self.recipe.rollout.decoding.row_temperature() },
@@ -58,12 +55,12 @@ impl<'a> RlStage<'a> {
             let samples: Vec<&Sample> = groups[g].samples().collect();
             reference.rows(&samples, spec).map_err(|source| Error::Policy { step, source })
         })?;
-        Ok(rows.into_iter().flatten().map(|rows| rows.logp).collect())
+        Ok(rows.into_iter().map(|group| group.into_iter().map(|rows| rows.logp).collect()).collect())
     }
 
     /// What methods see of the groups.
     fn comparisons(&self, world: &World, groups: &[Group], ref_logp: Vec<Vec<f64>>) -> Vec<Comparison> {
-        let terms: Vec<&str> = world.terms.iter().map(|t| t.name.as_str()).collect();
+        let terms = world.term_names();
         let mut comparisons: Vec<Comparison> = groups.iter().map(|group| Comparison::of_group(group, &terms)).collect();
         let trajectories = comparisons.iter_mut().flat_map(|c| &mut c.trajectories);
         trajectories.zip(ref_logp).for_each(|(trajectory, logp)| trajectory.ref_logp = Some(logp));
@@ -80,6 +77,10 @@ impl<'a> RlStage<'a> {
         metrics: &mut Metrics,
     ) -> Result<Option<Pass>, Error> {
         let mut first: Option<Pass> = None;
+        if batch.samples.is_empty() {
+            // Every group was discarded: there is nothing to update by.
+            return Ok(None);
+        }
         for epoch in 0..self.recipe.train.inner_epochs {
             let old = first.as_ref().map(|pass| pass.rows.as_slice());
             let passed = batch.pass(session.policy.as_ref(), &self.recipe.method, old, session.workers, step)?;
@@ -147,24 +148,25 @@ impl Stage for RlStage<'_> {
         let mut seconds = Seconds::default();
         let mut metrics = Metrics::default();
         let world = session.world;
-        let count = world.task.items(Split::Train).len();
-        let indices = curriculum::shuffled(count, self.recipe.train.prompts_per_step, step, self.order);
-        let sampling = Sampling {
-            decoding: self.recipe.rollout.decoding,
-            max_actions: self.recipe.rollout.max_new_tokens,
-            stream: self.draws,
-            step,
-            policy_version: session.optimizer.updates,
-            split: Split::Train,
-            per_block: self.recipe.train.groups_per_block,
+        let mut curriculum = session.state.curriculum.clone();
+        let mut drawn = draw(self.recipe, &self.ledger, session, &mut curriculum, step, &mut seconds)?;
+        let ref_logp = timed(&mut seconds.score, || self.reference_logp(&drawn.groups, session.workers, step))?;
+        let divergences = divergences(&drawn.groups, &ref_logp);
+        let trained_divergences: Vec<Option<f64>> = drawn.trained().iter().map(|&slot| divergences[slot]).collect();
+        drawn.admit(&self.recipe.curriculum.admit_kl(&trained_divergences, &curriculum));
+        let observed: Vec<_> = drawn.groups.iter().zip(&divergences).map(|(group, &kl)| observed(group, kl)).collect();
+        self.recipe.curriculum.observe(step, &observed, &mut curriculum);
+        session.state.curriculum = curriculum;
+        drawn.measure(&mut metrics);
+        if self.recipe.method.reward_kl.is_some() {
+            trained_divergences.iter().flatten().for_each(|&kl| metrics.add("kl", Metric::mean_of(kl)));
+        }
+        let slots = drawn.trained();
+        let mut groups: Vec<Group> = slots.iter().map(|&slot| drawn.groups[slot].clone()).collect();
+        let ref_logp = match ref_logp.is_empty() {
+            true => Vec::new(),
+            false => slots.iter().flat_map(|&slot| ref_logp[slot].iter().cloned()).collect(),
         };
-        let prompts = world.prompts(Split::Train, &indices);
-        let policy = session.policy.as_ref();
-        let mut groups =
-            sampling.run(world, world.strategy.as_ref(), policy, &prompts, session.workers, &mut seconds)?;
-        self.ledger.recall(step, &world.terms, &mut groups);
-        record::hold_budget(world, &session.directory, self.recipe.reward.error_budget, &groups, step)?;
-        let ref_logp = timed(&mut seconds.score, || self.reference_logp(&groups, session.workers, step))?;
         let mut comparisons = self.comparisons(world, &groups, ref_logp);
         let credits = self.recipe.method.credit(&mut comparisons, &mut session.state.memory);
         let credits = credits.map_err(|source| Error::Method { step, source })?;
@@ -178,8 +180,9 @@ impl Stage for RlStage<'_> {
         };
         let pass = timed(&mut seconds.train, || self.reinforce(session, &groups, &batch, step, &mut metrics))?;
         record::measure(session.world, &groups, &mut metrics);
-        let rollouts = record::rollouts(session.world, step, &groups, &credits, pass.as_ref(), Split::Train);
-        let cost = groups.iter().flat_map(|g| &g.episodes).fold(cohort_core::Cost::default(), |mut sum, e| {
+        let lines = record::Lines { step, drawn: &drawn, credits: &credits, pass: pass.as_ref(), split: Split::Train };
+        let rollouts = lines.write(session.world);
+        let cost = drawn.groups.iter().flat_map(|g| &g.episodes).fold(cohort_core::Cost::default(), |mut sum, e| {
             sum += e.cost;
             sum
         });
@@ -228,6 +231,29 @@ impl Stage for RlStage<'_> {
         }
         Ok(next)
     }
+}
+
+/// The mean divergence (k3) of every group from the reference, where it was measured.
+fn divergences(groups: &[Group], ref_logp: &[Vec<Vec<f64>>]) -> Vec<Option<f64>> {
+    let of = |(group, reference): (&Group, &Vec<Vec<f64>>)| {
+        let (mut total, mut actions) = (0.0, 0.0);
+        for (sample, reference) in group.samples().zip(reference) {
+            for (logp, reference) in sample.behaviour.logp.iter().zip(reference) {
+                total += Estimator::K3.of(*logp, *reference).0;
+                actions += 1.0;
+            }
+        }
+        (actions > 0.0).then(|| total / actions)
+    };
+    match ref_logp {
+        [] => vec![None; groups.len()],
+        ref_logp => groups.iter().zip(ref_logp).map(of).collect(),
+    }
+}
+
+/// What a curriculum sees of a group.
+fn observed(group: &Group, kl: Option<f64>) -> (usize, Vec<Option<f64>>, Option<f64>) {
+    (group.key.0 as usize, group.episodes.iter().map(|e| e.outcome).collect(), kl)
 }
 
 /// Ranges of `per_block` groups.
