@@ -8,6 +8,7 @@ mod gate;
 mod likelihood;
 mod log_ratio;
 mod policy_gradient;
+mod staleness;
 mod surrogate;
 mod survey;
 
@@ -20,6 +21,7 @@ pub use evaluation::{Evaluation, Seen};
 pub use gate::Gate;
 pub use log_ratio::RatioLevel;
 pub use policy_gradient::PolicyGradient;
+pub use staleness::Staleness;
 pub use surrogate::Surrogate;
 pub use survey::Survey;
 
@@ -55,6 +57,18 @@ pub struct Objective {
     /// Divergence from the reference, in the loss.
     pub kl: Option<Divergence>,
     pub entropy: Entropy,
+    pub at: RowsAt,
+}
+
+/// Which distribution is trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowsAt {
+    /// The one at the sampling temperature, before any truncation.
+    #[default]
+    SamplingTemperature,
+    /// The one at temperature 1.
+    One,
 }
 
 impl Objective {
@@ -65,6 +79,11 @@ impl Objective {
 
     pub fn scope(&self) -> Scope {
         self.surrogate.scope()
+    }
+
+    /// What the objective is before a second update on a batch.
+    pub fn staleness(&self) -> Staleness {
+        Staleness::Any
     }
 
     /// Whether `ref_logp` is read.
