@@ -26,7 +26,7 @@ pub(super) const ENTRY: Entry = Entry {
         },
         Parameter { name: "recheck", default: "100", range: "at least 1", meaning: "steps until another look" },
     ],
-    source: "PRIME, arXiv 2502.01456 (online prompt filtering, accuracy 0.2 to 0.8); TACO 2025 (adaptive difficulty sampling, \
+    source: "PRIME, arXiv 2502.01456 (online prompt filtering, accuracy 0.2 to 0.8); TACO, arXiv 2505.20777 (adaptive difficulty sampling, \
              percentiles of the empirical distribution); the re-check is ours",
     unverified: "TACO's cuts and the weight of its tails",
     ..Entry::NONE

@@ -26,7 +26,7 @@ pub(super) const ENTRY: Entry = Entry {
         Parameter { name: "least", default: "20", range: "2 to window", meaning: "groups before any judgement" },
     ],
     reads: &["kl_ref"],
-    source: "TACO 2025 (rollback resample, later memory-guided KL stabilisation)",
+    source: "TACO, arXiv 2505.20777 (rollback resample, later memory-guided KL stabilisation)",
     unverified: "the form of the threshold and its window; the least number of groups is ours",
     ..Entry::NONE
 };

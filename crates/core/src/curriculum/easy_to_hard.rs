@@ -63,6 +63,7 @@ pub(super) fn stays(prompt: usize, drop_up_to: f64, recheck: u64, step: u64, sta
 /// The prompts of a step, sorted.
 #[derive(Default)]
 pub(super) struct Buckets {
+    /// Ascending.
     unknown: Vec<usize>,
     /// Ascending inside a bucket, so that one bucket of all is `shuffled`.
     known: Vec<Vec<usize>>,
@@ -129,7 +130,7 @@ impl Buckets {
             self.known.iter().enumerate().flat_map(|(b, bucket)| bucket.iter().map(move |p| (*p, b))).collect();
         let here = drawn.iter().rev().find_map(|p| place.get(p)).copied().unwrap_or(0);
         // A prompt that was left out is farther than any other.
-        let unknown = |p: &usize| if self.unknown.contains(p) { 0 } else { self.known.len() };
+        let unknown = |p: &usize| if self.unknown.binary_search(p).is_ok() { 0 } else { self.known.len() };
         eligible.iter().map(|p| place.get(p).map_or_else(|| unknown(p), |b| b.abs_diff(here))).collect()
     }
 }

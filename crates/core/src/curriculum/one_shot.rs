@@ -30,8 +30,9 @@ pub(super) fn universe(named: &[u64], prompts: usize) -> Vec<usize> {
     universe
 }
 
+/// `eligible` is ascending.
 pub(super) fn row(named: &[u64], eligible: &[usize], count: usize, step: u64) -> Vec<usize> {
-    let open: Vec<usize> = named.iter().map(|p| *p as usize).filter(|p| eligible.contains(p)).collect();
+    let open: Vec<usize> = named.iter().map(|p| *p as usize).filter(|p| eligible.binary_search(p).is_ok()).collect();
     let first = step.saturating_sub(1) as usize * count;
     if open.is_empty() { Vec::new() } else { (first..first + count).map(|i| open[i % open.len()]).collect() }
 }

@@ -105,10 +105,11 @@ pub(super) fn scored(rewards: &[Option<f64>]) -> Vec<f64> {
     rewards.iter().flatten().copied().filter(|r| r.is_finite()).collect()
 }
 
-/// Exact where all values are equal.
+/// Exact where all values are equal, and of 0s and 1s the same in any order, so that equal rates tie.
 pub(super) fn mean(values: &[f64]) -> Option<f64> {
     let first = values.first()?;
-    Some(first + values.iter().map(|v| v - first).sum::<f64>() / values.len() as f64)
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    Some(if values.iter().all(|v| v == first) { *first } else { mean })
 }
 
 /// The population variance; exactly 0 where all values are equal.
@@ -148,5 +149,6 @@ mod tests {
     fn rewards_that_are_no_numbers_are_unscored() {
         assert_eq!(scored(&[Some(f64::NAN), None, Some(1.0), Some(f64::INFINITY)]), [1.0]);
         assert_eq!(variance(&[0.1; 3]), 0.0, "the sum of three tenths is not exact");
+        assert_eq!(mean(&[0.0, 0.0, 1.0]), mean(&[1.0, 0.0, 0.0]), "which of them was right does not matter");
     }
 }
