@@ -132,37 +132,45 @@ pub(super) fn survey(
         }
     }
     let (logp, advantage) = (logp / trained, advantage / trained);
-    let mut candidates: Vec<(f64, usize, usize, usize)> = Vec::new();
+    // A candidate's covariance and its place in the batch, counted over the actions of counted trajectories.
+    let mut candidates: Vec<(f64, u32)> = Vec::new();
+    let mut first = 0;
     for (g, t, seen, mask) in counted() {
-        let ratios: Option<Ratios<'_>> =
-            candidate.clip.map(|_| ratio.of(seen, mask, Place::trajectory(g, t))).transpose()?;
+        let mut ratios: Option<Ratios<'_>> = None;
         for i in (0..mask.len()).filter(|&i| mask[i] != 0.0) {
             let a = seen.credit.coefficient[i];
             let covariance = (a - advantage) * (seen.rows.logp[i] - logp);
-            let inside = candidate.between.is_none_or(|(least, most)| covariance > least && covariance < most);
-            let open = || match (&ratios, candidate.clip) {
-                (Some(ratios), Some((low, high))) => !clip::of(ratios.values[i], a, low, high).closed,
-                _ => true,
-            };
-            if inside && open() {
-                candidates.push((covariance, g, t, i));
+            if candidate.between.is_some_and(|(least, most)| !(covariance > least && covariance < most)) {
+                continue;
             }
+            if let Some((low, high)) = candidate.clip {
+                let ratios = match &mut ratios {
+                    Some(ratios) => ratios,
+                    None => ratios.insert(ratio.of(seen, mask, Place::trajectory(g, t))?),
+                };
+                if clip::of(ratios.values[i], a, low, high).closed {
+                    continue;
+                }
+            }
+            candidates.push((covariance, first + i as u32));
         }
+        first += mask.len() as u32;
     }
     let count = ((fraction * trained) as usize).max(1);
     if order == Order::Largest && count < candidates.len() {
         // Place breaks ties, so the order is total.
-        let largest = |a: &(f64, usize, usize, usize), b: &(f64, usize, usize, usize)| {
-            b.0.total_cmp(&a.0).then_with(|| (a.1, a.2, a.3).cmp(&(b.1, b.2, b.3)))
-        };
-        candidates.select_nth_unstable_by(count - 1, largest);
+        candidates.select_nth_unstable_by(count - 1, |a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
     }
     candidates.truncate(count);
+    candidates.sort_unstable_by_key(|&(_, place)| place);
     let mut selected: Vec<Vec<Vec<usize>>> = batch.iter().map(|group| vec![Vec::new(); group.len()]).collect();
-    for (_, g, t, i) in candidates {
-        selected[g][t].push(i);
+    let (mut rest, mut first) = (candidates.as_slice(), 0);
+    for (g, t, _, mask) in counted() {
+        let end = first + mask.len() as u32;
+        let (own, others) = rest.split_at(rest.partition_point(|&(_, place)| place < end));
+        selected[g][t] = own.iter().map(|&(_, place)| (place - first) as usize).collect();
+        (rest, first) = (others, end);
     }
-    selected.iter_mut().flatten().for_each(|of| of.sort_unstable());
     Ok(GateSurvey::Selected(selected))
 }
 

@@ -95,15 +95,26 @@ fn weighted(at: At, cap: f64) -> Gated {
 
 #[inline]
 pub(super) fn tv_mask(at: At, low: f64, high: f64, cap: f64) -> Gated {
-    let moved = at.logp.exp() - at.old_logp.exp();
-    let kept = if at.advantage > 0.0 { moved <= high } else { moved >= -low };
+    let moved = || at.logp.exp() - at.old_logp.exp();
+    // What moved the other way is within bounds, and costs no exponential.
+    let kept = if at.advantage > 0.0 {
+        at.logp <= at.old_logp || moved() <= high
+    } else {
+        at.logp >= at.old_logp || moved() >= -low
+    };
     if kept { weighted(at, cap) } else { Gated::SHUT }
 }
 
 #[inline]
 pub(super) fn kl_mask(at: At, low: f64, high: f64, cap: f64) -> Gated {
-    let (p, q) = (at.logp.exp().min(1.0), at.old_logp.exp().min(1.0));
-    let divergence = q * (at.old_logp - at.logp) + (1.0 - q) * ((1.0 - q + 1e-8) / (1.0 - p + 1e-8)).ln();
-    let kept = if at.advantage > 0.0 { divergence <= high || p <= q } else { divergence <= low || p >= q };
+    let divergence = || {
+        let (p, q) = (at.logp.exp().min(1.0), at.old_logp.exp().min(1.0));
+        q * (at.old_logp - at.logp) + (1.0 - q) * ((1.0 - q + 1e-8) / (1.0 - p + 1e-8)).ln()
+    };
+    let kept = if at.advantage > 0.0 {
+        at.logp <= at.old_logp || divergence() <= high
+    } else {
+        at.logp >= at.old_logp || divergence() <= low
+    };
     if kept { weighted(at, cap) } else { Gated::SHUT }
 }
