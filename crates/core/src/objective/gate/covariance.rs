@@ -21,7 +21,7 @@ pub(in crate::objective) const CLIP: Entry = Entry {
     axis: Axis::Gate,
     name: "clip_cov",
     summary: "clip, without a few actions of high covariance between log-probability and advantage",
-    formula: "g = clip's, and 0 for the selected; c_i = (A_i - mean A)(logp_i - mean logp), means over the trained actions of the batch; candidates: least < c_i < most and not closed by the clip; max(1, floor(fraction n)) of them are selected, n trained actions: those of largest c (equal ones in the order of the batch), or under `order = first` the first in the order of the batch. The selection is constant in the derivative, and denominators do not change",
+    formula: "g = clip's, and 0 for the selected; c_i = (A_i - mean A)(logp_i - mean logp), means over the trained actions of the batch; candidates: least < c_i < most and not closed by the clip; max(1, floor(fraction n)) of them are selected, n trained actions: those of largest c (of equal ones the likelier, then in the order of the batch), or under `order = first` the first in the order of the batch. The selection is constant in the derivative, and denominators do not change",
     parameters: &[
         FRACTION,
         Parameter { name: "least", default: "1", range: "finite", meaning: "a candidate's covariance is above this" },
@@ -49,7 +49,7 @@ pub(in crate::objective) const KL: Entry = Entry {
     axis: Axis::Gate,
     name: "kl_cov",
     summary: "the bare ratio, with a penalty on the actions of highest covariance",
-    formula: "g = r A, and - coefficient |logp - old_logp| for the selected: the max(1, floor(fraction n)) of the n trained actions of the batch with the largest c (as under clip_cov; equal ones in the order of the batch). The selection is constant in the derivative; the penalty's is 0 where the rows are equal",
+    formula: "g = r A, and - coefficient |logp - old_logp| for the selected: the max(1, floor(fraction n)) of the n trained actions of the batch with the largest c (as under clip_cov). The selection is constant in the derivative; the penalty's is 0 where the rows are equal",
     parameters: &[
         FRACTION,
         Parameter { name: "coefficient", default: "1", range: "above 0", meaning: "of the penalty, per nat" },
@@ -120,20 +120,26 @@ pub(super) fn survey(
             members.filter_map(move |(t, (seen, mask))| Some((g, t, seen, mask.as_deref()?)))
         })
     };
-    let (mut logp, mut advantage, mut trained) = (0.0, 0.0, 0.0);
+    // Sums of differences from the first action: a mean of equal numbers is exact, and their covariance 0.
+    let (mut origin, mut logp, mut advantage, mut trained) = (None, 0.0, 0.0, 0.0);
     for (g, t, seen, mask) in counted() {
         let place = Place::trajectory(g, t);
         check_column("logp", &seen.rows.logp, mask.len(), place)?;
         check_column("old_logp", seen.old_logp, mask.len(), place)?;
         for i in (0..mask.len()).filter(|&i| mask[i] != 0.0) {
-            logp += seen.rows.logp[i];
-            advantage += seen.credit.coefficient[i];
+            let own = (seen.rows.logp[i], seen.credit.coefficient[i]);
+            let (p, a) = *origin.get_or_insert(own);
+            logp += own.0 - p;
+            advantage += own.1 - a;
             trained += 1.0;
         }
     }
-    let (logp, advantage) = (logp / trained, advantage / trained);
-    // A candidate's covariance and its place in the batch, counted over the actions of counted trajectories.
-    let mut candidates: Vec<(f64, u32)> = Vec::new();
+    let Some((p, a)) = origin else {
+        return Ok(GateSurvey::None);
+    };
+    let (logp, advantage) = (p + logp / trained, a + advantage / trained);
+    // A candidate's covariance, its logp and its place in the batch, counted over the actions of counted trajectories.
+    let mut candidates: Vec<(f64, f64, u32)> = Vec::new();
     let mut first = 0;
     for (g, t, seen, mask) in counted() {
         let mut ratios: Option<Ratios<'_>> = None;
@@ -152,23 +158,25 @@ pub(super) fn survey(
                     continue;
                 }
             }
-            candidates.push((covariance, first + i as u32));
+            candidates.push((covariance, seen.rows.logp[i], first + i as u32));
         }
         first += mask.len() as u32;
     }
     let count = ((fraction * trained) as usize).max(1);
     if order == Order::Largest && count < candidates.len() {
-        // Place breaks ties, so the order is total.
-        candidates.select_nth_unstable_by(count - 1, |a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        // Where all advantages are equal so are all covariances: the rows decide, whatever the order of groups.
+        candidates.select_nth_unstable_by(count - 1, |a, b| {
+            b.0.total_cmp(&a.0).then_with(|| b.1.total_cmp(&a.1)).then_with(|| a.2.cmp(&b.2))
+        });
     }
     candidates.truncate(count);
-    candidates.sort_unstable_by_key(|&(_, place)| place);
+    candidates.sort_unstable_by_key(|&(_, _, place)| place);
     let mut selected: Vec<Vec<Vec<usize>>> = batch.iter().map(|group| vec![Vec::new(); group.len()]).collect();
     let (mut rest, mut first) = (candidates.as_slice(), 0);
     for (g, t, _, mask) in counted() {
         let end = first + mask.len() as u32;
-        let (own, others) = rest.split_at(rest.partition_point(|&(_, place)| place < end));
-        selected[g][t] = own.iter().map(|&(_, place)| (place - first) as usize).collect();
+        let (own, others) = rest.split_at(rest.partition_point(|&(_, _, place)| place < end));
+        selected[g][t] = own.iter().map(|&(_, _, place)| (place - first) as usize).collect();
         (rest, first) = (others, end);
     }
     Ok(GateSurvey::Selected(selected))
