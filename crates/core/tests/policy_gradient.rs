@@ -338,7 +338,7 @@ fn selected(c: &Choices, frozen: &Batch) -> Vec<(usize, usize, usize)> {
     }
     if c.gate.name == "kl_cov" || c.gate.text("order") == "largest" {
         let logp = |&(_, g, t, i): &(f64, usize, usize, usize)| frozen[g][t].rows.logp[i];
-        all.sort_by(|a, b| b.0.total_cmp(&a.0).then(logp(b).total_cmp(&logp(a))));
+        all.sort_by(|a, b| (b.0 as f32).total_cmp(&(a.0 as f32)).then(logp(b).total_cmp(&logp(a))));
     }
     all.into_iter().take(count).map(|(_, g, t, i)| (g, t, i)).collect()
 }

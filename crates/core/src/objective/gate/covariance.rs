@@ -21,7 +21,7 @@ pub(in crate::objective) const CLIP: Entry = Entry {
     axis: Axis::Gate,
     name: "clip_cov",
     summary: "clip, without a few actions of high covariance between log-probability and advantage",
-    formula: "g = clip's, and 0 for the selected; c_i = (A_i - mean A)(logp_i - mean logp), means over the trained actions of the batch; candidates: least < c_i < most and not closed by the clip; max(1, floor(fraction n)) of them are selected, n trained actions: those of largest c (of equal ones the likelier, then in the order of the batch), or under `order = first` the first in the order of the batch. The selection is constant in the derivative, and denominators do not change",
+    formula: "g = clip's, and 0 for the selected; c_i = (A_i - mean A)(logp_i - mean logp), means over the trained actions of the batch; candidates: least < c_i < most and not closed by the clip; max(1, floor(fraction n)) of them are selected, n trained actions: those of largest c (in single precision; of equal ones the likelier, then in the order of the batch), or under `order = first` the first in the order of the batch. The selection is constant in the derivative, and denominators do not change",
     parameters: &[
         FRACTION,
         Parameter { name: "least", default: "1", range: "finite", meaning: "a candidate's covariance is above this" },
@@ -139,7 +139,7 @@ pub(super) fn survey(
     };
     let (logp, advantage) = (p + logp / trained, a + advantage / trained);
     // A candidate's covariance, its logp and its place in the batch, counted over the actions of counted trajectories.
-    let mut candidates: Vec<(f64, f64, u32)> = Vec::new();
+    let mut candidates: Vec<(f32, f64, u32)> = Vec::new();
     let mut first = 0;
     for (g, t, seen, mask) in counted() {
         let mut ratios: Option<Ratios<'_>> = None;
@@ -158,13 +158,14 @@ pub(super) fn survey(
                     continue;
                 }
             }
-            candidates.push((covariance, seen.rows.logp[i], first + i as u32));
+            candidates.push((covariance as f32, seen.rows.logp[i], first + i as u32));
         }
         first += mask.len() as u32;
     }
     let count = ((fraction * trained) as usize).max(1);
     if order == Order::Largest && count < candidates.len() {
-        // Where all advantages are equal so are all covariances: the rows decide, whatever the order of groups.
+        // Two actions have one covariance, as have all where the advantages are equal. Single precision takes them for
+        // equal whatever rounding did to the means, and their rows decide: the same in every order of groups.
         candidates.select_nth_unstable_by(count - 1, |a, b| {
             b.0.total_cmp(&a.0).then_with(|| b.1.total_cmp(&a.1)).then_with(|| a.2.cmp(&b.2))
         });
