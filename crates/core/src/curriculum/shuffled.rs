@@ -11,7 +11,7 @@ pub fn shuffled(prompts: usize, count: usize, step: u64, stream: Stream) -> Vec<
     if prompts == 0 {
         return Vec::new();
     }
-    let first = (step - 1) as usize * count;
+    let first = step.saturating_sub(1) as usize * count;
     let mut chosen = Vec::with_capacity(count);
     let mut epoch = first / prompts;
     let mut skip = first % prompts;

@@ -9,6 +9,7 @@ mod likelihood;
 mod log_ratio;
 mod mismatch;
 mod policy_gradient;
+mod staleness;
 mod surrogate;
 mod survey;
 
@@ -21,7 +22,8 @@ pub use evaluation::{Evaluation, Seen};
 pub use gate::{Against, Gate, Order};
 pub use log_ratio::RatioLevel;
 pub use mismatch::{Level, Mismatch};
-pub use policy_gradient::{PolicyGradient, Staleness};
+pub use policy_gradient::PolicyGradient;
+pub use staleness::Staleness;
 pub use surrogate::Surrogate;
 pub use survey::Survey;
 
@@ -99,6 +101,18 @@ pub struct Objective {
     pub entropy: Entropy,
     /// Between sampler and trainer.
     pub mismatch: Mismatch,
+    pub at: RowsAt,
+}
+
+/// Which distribution is trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowsAt {
+    /// The one at the sampling temperature, before any truncation.
+    #[default]
+    SamplingTemperature,
+    /// The one at temperature 1.
+    One,
 }
 
 impl Objective {
@@ -109,6 +123,14 @@ impl Objective {
 
     pub fn scope(&self) -> Scope {
         self.surrogate.scope().max(self.entropy.scope()).max(self.mismatch.scope())
+    }
+
+    /// What the objective is before a second update on a batch.
+    pub fn staleness(&self) -> Staleness {
+        match &self.surrogate {
+            Surrogate::PolicyGradient(it) => it.staleness(),
+            _ => Staleness::Any,
+        }
     }
 
     /// Whether `ref_logp` is read.
@@ -166,9 +188,10 @@ impl Objective {
         let weights = survey.weights_of(g, group);
         let mut factored = Vec::with_capacity(group.len());
         for (t, (seen, weight)) in group.iter().zip(&weights).enumerate() {
+            let place = Place::trajectory(g, t);
             let mut of = weight.to_vec();
-            let mismatch = self.mismatch.factor(seen, weight, Place::trajectory(g, t))?;
-            for factor in [weighting.factor(seen)?, mismatch].into_iter().flatten() {
+            let mismatch = self.mismatch.factor(seen, weight, place)?;
+            for factor in [weighting.factor(place, seen)?, mismatch].into_iter().flatten() {
                 of.iter_mut().zip(&factor).for_each(|(w, f)| *w *= f);
             }
             factored.push(of);

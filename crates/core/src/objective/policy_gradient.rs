@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Evaluation, Gate, RatioLevel, Scope, Seen, Survey,
+    Evaluation, Gate, RatioLevel, Scope, Seen, Staleness, Survey,
     gate::{At, GateSurvey},
 };
 use crate::{
@@ -17,17 +17,6 @@ use crate::{
 pub struct PolicyGradient {
     pub ratio: RatioLevel,
     pub gate: Gate,
-}
-
-/// What is left of a choice in a recipe with one update a batch, where the rows are the old rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Staleness {
-    /// Everything.
-    Any,
-    /// It does nothing before a second update; the text says what.
-    Inert(&'static str),
-    /// It means nothing without a second update; the text says why.
-    Second(&'static str),
 }
 
 impl PolicyGradient {
