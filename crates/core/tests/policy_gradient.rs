@@ -949,6 +949,20 @@ fn a_shared_ratio_is_made_of_trained_actions() {
     assert!((part.gradients.logp[2] + s / 4.0).abs() < 1e-14, "through the ratio that it shares");
 }
 
+/// GMPO: an action without an advantage stays as it is in the mean, also where its rows are equal.
+#[test]
+fn an_action_without_an_advantage_has_no_derivative_in_a_clipped_mean() {
+    let mut case = trajectory(&[-1.0, -2.0], &[-1.1, -2.0], 0.0);
+    case.credit.coefficient = vec![1.0, 0.0];
+    let ratio = json!({"geometric_clip": {}});
+    let objective = parse(json!({"surrogate": {"policy_gradient": {"ratio": ratio, "gate": "none"}}}));
+    let part = run(&objective, &vec![vec![case]]).unwrap().remove(0).remove(0);
+    let s = 0.05f64.exp();
+    assert!((part.loss + s / 2.0).abs() < 1e-15);
+    assert!((part.gradients.logp[0] + s / 4.0).abs() < 1e-15);
+    assert_eq!(part.gradients.logp[1], 0.0);
+}
+
 /// 10, 48: a token mean over the batch, a constant, and the mean of means weigh a long trajectory differently.
 #[test]
 fn long_trajectories_weigh_what_the_denominator_says() {

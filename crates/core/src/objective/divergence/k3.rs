@@ -73,6 +73,7 @@ mod tests {
         let (value, slope) = clamped(-30.0, 20.0, 1e300);
         assert_eq!((value, slope), (of(-20.0).0, 0.0));
         assert_eq!(clamped(-2.0, 2.0, 10.0), of(-2.0));
+        assert_eq!(clamped(-2.0, 20.0, of(-2.0).0), of(-2.0), "exactly at a bound it is open");
         assert_eq!(clamped(1.0, 20.0, 10.0), of(1.0));
     }
 }

@@ -21,3 +21,14 @@ pub(in crate::objective) const ENTRY: Entry = Entry {
 pub(super) fn of(w: f64, low: f64, high: f64) -> f64 {
     if w >= low && w <= high { w } else { 0.0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_bounds_are_trained() {
+        assert_eq!([0.49, 0.5, 2.0, 2.01].map(|w| of(w, 0.5, 2.0)), [0.0, 0.5, 2.0, 0.0]);
+        assert_eq!(of(f64::INFINITY, 0.5, 2.0), 0.0);
+    }
+}
