@@ -2,10 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Evaluation, Scope, Seen, Survey, likelihood,
-    policy_gradient::{GateSurvey, PolicyGradient},
-};
+use super::{Evaluation, Scope, Seen, Survey, gate::GateSurvey, likelihood, policy_gradient::PolicyGradient};
 use crate::method_error::MethodError;
 
 /// The surrogate whose weighted sum is minimised.
@@ -64,8 +61,8 @@ impl Surrogate {
         parts: &mut [Evaluation],
     ) -> Result<(), MethodError> {
         match (self, &survey.surrogate) {
-            (Surrogate::PolicyGradient(it), SurrogateSurvey::PolicyGradient(survey)) => {
-                it.evaluate(g, group, weights, survey, parts)
+            (Surrogate::PolicyGradient(it), SurrogateSurvey::PolicyGradient(gate)) => {
+                it.evaluate(g, group, weights, survey, gate, parts)
             }
             (Surrogate::Likelihood, _) => {
                 likelihood::evaluate(group, weights, parts);
