@@ -122,7 +122,8 @@ macro_rules! parameters {
                 })*
                 $($(
                     let $p = self;
-                    if !($holds) {
+                    let holds: bool = $holds;
+                    if !holds {
                         return Err(($key.to_owned(), $problem.to_owned()));
                     }
                 )*)?
