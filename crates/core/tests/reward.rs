@@ -128,7 +128,7 @@ fn check_derive(entry: &Entry, parameters: Value, seed: u64) {
     let full = serde_json::to_value(&rule.derive[0].with).unwrap()[entry.name].clone();
     let mut chance = Chance::new(seed);
     let step = chance.below(150) as f64;
-    let (mut memory, mut state) = (memory_at(step), State { step, ..State::default() });
+    let (mut memory, mut state) = (memory_at(step), State::at(step));
     // Two steps, so that what is remembered matters.
     for _ in 0..2 {
         let plain = batch(&mut chance);

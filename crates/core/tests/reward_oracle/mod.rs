@@ -171,12 +171,18 @@ fn plain(chance: &mut Chance) -> Plain {
 /// What the formulas carry from step to step.
 #[derive(Default)]
 pub struct State {
-    pub step: f64,
+    step: f64,
     seen: Vec<f64>,
     fewest: BTreeMap<String, f64>,
     rate: Option<f64>,
     running: Option<f64>,
     on: bool,
+}
+
+impl State {
+    pub fn at(step: f64) -> Self {
+        Self { step, ..Self::default() }
+    }
 }
 
 fn number(p: &Value, name: &str) -> f64 {
