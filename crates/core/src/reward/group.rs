@@ -216,6 +216,11 @@ pub(super) fn mean(values: &[f64]) -> f64 {
     }
 }
 
+/// `x >= bar`, where a rounding error of the bar (a mean, a product) excludes nobody who stands on it.
+pub(super) fn reaches(x: f64, bar: f64) -> bool {
+    x >= bar - 1e-12 * bar.abs()
+}
+
 /// `sqrt(sum (x - mean)^2 / (n - ddof))`; 0 where `n <= ddof`.
 pub(super) fn deviation(values: &[f64], ddof: f64) -> f64 {
     let free = values.len() as f64 - ddof;

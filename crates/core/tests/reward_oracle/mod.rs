@@ -359,8 +359,8 @@ fn derive_group(name: &str, p: &Value, group: &Plain, rho1: f64, state: &mut Sta
             let mut h = Vec::new();
             for (i, x) in &scored {
                 let format = eps[*i].score("format").unwrap_or(0.0);
-                // The mean of equal values may be above each of them by rounding.
-                let at_least = values.iter().all(|v| v == x) || *x >= average(&values);
+                // Who stands on the mean passes, whatever its rounding.
+                let at_least = *x >= average(&values) - 1e-12;
                 if *x > n("above") && at_least && format >= 0.5 {
                     h.push((*i, eps[*i].fact("confidence").min(n("cap"))));
                 }
@@ -368,8 +368,7 @@ fn derive_group(name: &str, p: &Value, group: &Plain, rho1: f64, state: &mut Sta
             let capped: Vec<f64> = h.iter().map(|(_, c)| *c).collect();
             lift2(group, of, "format", |i, x, _| {
                 let own = h.iter().find(|(j, _)| *j == i);
-                let equal = capped.iter().all(|c| c == &capped[0]);
-                let passes = own.is_some_and(|(_, c)| equal || *c >= average(&capped) - n("margin"));
+                let passes = own.is_some_and(|(_, c)| *c >= average(&capped) - n("margin") - 1e-12);
                 if passes { n("coefficient") * x } else { 0.0 }
             })
         }
@@ -474,7 +473,15 @@ fn derive_group(name: &str, p: &Value, group: &Plain, rho1: f64, state: &mut Sta
         "product_of" => lift2(group, "answer", "format", |_, a, b| a * b),
         "running_z" => lift(group, of, |_, x| {
             let seen = &state.seen;
-            let centre = if seen.is_empty() { n("start_mean") } else { average(seen) };
+            // The floor would blow up the rounding of a mean of equal values.
+            let equal = !seen.is_empty() && seen.iter().all(|v| v == &seen[0]);
+            let centre = if equal {
+                seen[0]
+            } else if seen.is_empty() {
+                n("start_mean")
+            } else {
+                average(seen)
+            };
             let spread = if seen.len() < 2 { n("start_std") } else { std(seen, 1.0) };
             state.seen.push(x);
             ((x - centre) / spread.max(n("floor"))).max(-n("clip")).min(n("clip"))
@@ -613,7 +620,7 @@ pub fn combine(name: &str, p: &Value, weights: &Weights, groups: &[Plain], state
         "log_tame" => each(&|_, e| {
             sum(e, &every, |term, x| {
                 let batch: Vec<f64> = groups.iter().flat_map(|g| scores(g, term)).collect();
-                let h = std(&batch, number(p, "ddof")) / average(&batch);
+                let h = std(&batch, number(p, "ddof")) / average(&batch).abs();
                 if h > number(p, "delta") { (1.0 + x).ln() } else { x }
             })
         }),

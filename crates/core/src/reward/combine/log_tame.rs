@@ -14,12 +14,11 @@ pub(super) const ENTRY: Entry = Entry {
     axis: Axis::Combine,
     name: "log_tame",
     summary: "PaCo: volatile terms count by log(1 + r)",
-    formula: "sum_k w_k f_k(r_k), f_k = log(1 + r) where std(r_k)/mean(r_k) > delta over all scored episodes of the batch (not \
-              of the group), else r. The ratio is without bound where the mean is 0, and never above delta where it is \
-              negative. A score of -1 or less of a tamed term is refused",
+    formula: "sum_k w_k f_k(r_k), f_k = log(1 + r) where std(r_k)/|mean(r_k)| > delta over all scored episodes of the batch (not \
+              of the group), else r. Without bound where the mean is 0. A score of -1 or less of a tamed term is refused",
     parameters: LogTame::PARAMETERS,
     source: "PaCo-RL: arXiv 2512.04784",
-    unverified: "ddof",
+    unverified: "ddof, and the absolute value of the mean, as the source's rewards are not negative",
     ..Entry::NONE
 };
 
@@ -34,7 +33,7 @@ impl LogTame {
             }
             let (spread, centre) = (deviation(&scores, self.ddof), mean(&scores));
             // 0/0, a term that is 0 everywhere, is not above anything.
-            tamed.push(spread / centre > self.delta || (centre == 0.0 && spread > 0.0));
+            tamed.push(spread / centre.abs() > self.delta);
         }
         super::episode_by_episode(groups, |group, e| {
             let mut sum = None;

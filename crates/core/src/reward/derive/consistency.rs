@@ -38,7 +38,7 @@ impl Term for Consistency {
         let mut confident = vec![None; group.len()];
         for (e, confidence) in confident.iter_mut().enumerate() {
             let Ok([of, format]) = judged([accuracy[e], format[e]]) else { continue };
-            if of > self.above && of >= bar && format >= 0.5 {
+            if of > self.above && reaches(of, bar) && format >= 0.5 {
                 *confidence = Some(group.number(e, &self.confidence)?.min(self.cap));
             }
         }
@@ -46,7 +46,7 @@ impl Term for Consistency {
         let least = mean(&of_h) - self.margin;
         Ok((0..group.len())
             .map(|e| match judged([accuracy[e], format[e]]) {
-                Ok([of, _]) if confident[e].is_some_and(|c| c >= least) => Outcome::scored(self.coefficient * of),
+                Ok([of, _]) if confident[e].is_some_and(|c| reaches(c, least)) => Outcome::scored(self.coefficient * of),
                 Ok(_) => Outcome::scored(0.0),
                 Err(silent) => silent,
             })

@@ -34,7 +34,7 @@ impl Term for ContrastBonus {
         if accuracy.is_empty() {
             return group.map(&self.of, |_, _| Ok(0.0));
         }
-        let needed = mean(&accuracy) >= self.ratio * group.shared_number(&self.degraded)?;
+        let needed = reaches(mean(&accuracy), self.ratio * group.shared_number(&self.degraded)?);
         group.map(&self.of, |e, of| {
             if of > self.above && needed {
                 let saliency = self.saliency.as_ref().map_or(Ok(1.0), |fact| group.number(e, fact))?;

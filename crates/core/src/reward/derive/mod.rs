@@ -12,7 +12,7 @@ mod prelude {
     #[cfg(test)]
     pub(super) use super::super::group::testing::*;
     pub(super) use super::super::{
-        group::{Group, Term, deviation, judged, mean},
+        group::{Group, Term, deviation, judged, mean, reaches},
         parameters::*,
     };
     pub(super) use crate::{
