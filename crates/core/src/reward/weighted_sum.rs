@@ -9,8 +9,13 @@ use crate::outcome::Outcome;
 /// `weights` has one entry a term.
 pub fn weighted_sum(outcomes: &[Outcome], weights: &[f64]) -> Option<f64> {
     debug_assert_eq!(outcomes.len(), weights.len());
+    sum_of(outcomes.iter().zip(weights.iter().copied()))
+}
+
+/// The same over pairs.
+pub(super) fn sum_of<'a>(weighted: impl IntoIterator<Item = (&'a Outcome, f64)>) -> Option<f64> {
     let mut total = None;
-    for (outcome, weight) in outcomes.iter().zip(weights) {
+    for (outcome, weight) in weighted {
         match outcome {
             Outcome::Scored { value } => *total.get_or_insert(0.0) += weight * value,
             Outcome::Abstain => {}
