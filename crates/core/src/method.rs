@@ -52,7 +52,11 @@ impl Method {
     /// Rewards and advantages of a batch, in its shape.
     pub fn credit(&self, groups: &mut [Comparison], memory: &mut Memory) -> Result<Vec<Vec<Credit>>, MethodError> {
         self.reward.apply(groups, memory)?;
-        self.advantage.credit(groups, memory)
+        let mut credits = self.advantage.credit(groups, memory)?;
+        for (group, credits) in groups.iter().zip(&mut credits) {
+            self.objective.auxiliary.credit(group, credits);
+        }
+        Ok(credits)
     }
 
     /// The scope of objective and weighting together.

@@ -1,27 +1,54 @@
 //! From rows to the loss and its derivative for every column of every row.
 
+mod auxiliary;
+mod context;
 mod denominator;
+mod disco;
 mod divergence;
+mod dpo;
+mod dro;
 mod entropy;
 mod evaluation;
 mod gate;
+pub mod gumbel_density;
 mod likelihood;
 mod log_ratio;
+mod luspo;
+mod nft;
 mod policy_gradient;
+mod rebel;
+mod regression;
+mod sequence_weight;
+mod staleness;
 mod surrogate;
 mod survey;
+mod topr;
+mod unit;
+mod vespo;
 
 use serde::{Deserialize, Serialize};
 
+pub use auxiliary::{Apply, Auxiliary};
+pub use context::RatioContext;
 pub use denominator::{Counts, Denominator};
+pub use disco::{Constraint, ConstraintEstimator, Disco, Negatives, Score};
 pub use divergence::{Divergence, Estimator};
+pub use dpo::{Chosen, Dpo};
+pub use dro::Dro;
 pub use entropy::Entropy;
 pub use evaluation::{Evaluation, Seen};
 pub use gate::Gate;
 pub use log_ratio::RatioLevel;
+pub use luspo::Luspo;
+pub use nft::{Nft, PromptWeight};
 pub use policy_gradient::PolicyGradient;
+pub use rebel::Rebel;
+pub use regression::Regression;
+pub use staleness::Staleness;
 pub use surrogate::Surrogate;
 pub use survey::Survey;
+pub use topr::Topr;
+pub use vespo::Vespo;
 
 use crate::{
     method_error::{MethodError, Place},
@@ -32,7 +59,21 @@ use crate::{
 };
 
 /// The choices of this axis that a recipe can name.
-pub const ENTRIES: &[&Entry] = &[];
+pub const ENTRIES: &[&Entry] = &[
+    &surrogate::POLICY_GRADIENT,
+    &likelihood::ENTRY,
+    &regression::ENTRY,
+    &rebel::ENTRY,
+    &disco::ENTRY,
+    &nft::ENTRY,
+    &dpo::ENTRY,
+    &topr::ENTRY,
+    &vespo::ENTRY,
+    &luspo::ENTRY,
+    &dro::ENTRY,
+    &context::SCORED,
+    &context::SAMPLED,
+];
 
 /// How much of a batch must be seen at once to evaluate an objective.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,10 +92,14 @@ pub enum Scope {
 #[serde(deny_unknown_fields, default)]
 pub struct Objective {
     pub surrogate: Surrogate,
+    /// Where old rows come from, for a sample that is scored under another context than it was drawn under.
+    pub context: RatioContext,
     pub denominator: Denominator,
     /// Divergence from the reference, in the loss.
     pub kl: Option<Divergence>,
     pub entropy: Entropy,
+    /// Trajectories that are trained beside the comparison.
+    pub auxiliary: Auxiliary,
 }
 
 impl Objective {
@@ -69,7 +114,7 @@ impl Objective {
 
     /// Whether `ref_logp` is read.
     pub fn reads_reference(&self) -> bool {
-        self.kl.is_some()
+        self.kl.is_some() || self.surrogate.reads_reference()
     }
 
     /// What must be known of the whole optimizer batch before any derivative: the weights over one denominator and the
