@@ -8,13 +8,15 @@ use cohort_core::{
 };
 use serde_json::{Value, json};
 
+type Held = (Trajectory, Credit, Rows, Vec<f64>);
+
 fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
 }
 
 /// Loss and derivatives, group by group, trajectory by trajectory.
 fn compute(objective: &Objective, case: &Value) -> (f64, Vec<Vec<Vec<f64>>>) {
-    let held: Vec<Vec<(Trajectory, Credit, Rows, Vec<f64>)>> = case["groups"]
+    let held: Vec<Vec<Held>> = case["groups"]
         .as_array()
         .unwrap()
         .iter()

@@ -104,7 +104,8 @@ fn batch(draw: &mut Draw, spread: f64, huge: bool) -> Batch {
                 if draw.chance(0.2) {
                     held.credit.coefficient = (0..length).map(|_| draw.within(-2.0, 2.0)).collect();
                 }
-                if let Some(first) = group.iter().find(|h| h.trajectory.episode == episode) {
+                if let Some(first) = group.iter().find(|h| h.trajectory.is_member() && h.trajectory.episode == episode)
+                {
                     held.trajectory.reward = first.trajectory.reward;
                 }
                 match draw.below(12) {
@@ -112,7 +113,6 @@ fn batch(draw: &mut Draw, spread: f64, huge: bool) -> Batch {
                     1 => {
                         held.trajectory.role = Role::Auxiliary;
                         held.trajectory.reward = None;
-                        held.trajectory.episode = 100 + t;
                         held.trajectory.weight = None;
                         held.credit = Credit::uniform(0.04, length);
                     }
@@ -948,4 +948,52 @@ fn only_where_all_are_wrong() {
         assert_eq!(other.credits[0][2].coefficient, [0.0; 3]);
         assert_eq!(other.parts[0][2].loss, 0.0);
     }
+}
+
+/// 43: a group of which nothing is known is not taken for wrong.
+#[test]
+fn without_rewards_nothing_is_all_wrong() {
+    let mut study = explained([0.0, 0.0], Some(0.3)).0;
+    for trajectory in &mut study.groups[0].trajectories {
+        trajectory.reward = None;
+    }
+    let credits = |apply: &str| {
+        let auxiliary: Auxiliary = serde_json::from_value(json!({ "apply": apply })).unwrap();
+        let objective = Objective { auxiliary, ..Objective::default() };
+        let mut groups = study.groups.clone();
+        groups.remove(1);
+        Method { objective, ..Method::default() }.credit(&mut groups, &mut Memory::default())
+    };
+    assert_eq!(credits("all_wrong").unwrap()[0][2].coefficient, [0.0; 3]);
+    assert_eq!(credits("always").unwrap()[0][2].coefficient, [0.3; 3]);
+}
+
+/// 59: under the sampling context ratios are small from the first update on; a right answer keeps a weight of its
+/// ratio, a wrong one drops out.
+#[test]
+fn guided_answers_under_the_sampling_context() {
+    let (plain, hinted) = (-7.0, -0.2);
+    let batch = vec![group(&[(1.0, &[plain], &[hinted], 1.0), (0.0, &[plain], &[hinted], -1.0)])];
+    let choice: Objective = serde_json::from_value(json!({ "context": "sampled", "denominator": "tokens" })).unwrap();
+    let parts = evaluate(&choice, &batch);
+    near(&slopes(&parts), &[-0.5 * (plain - hinted).exp(), 0.0], 1e-16);
+    assert!(parts[0][0].gradients.logp[0] != 0.0);
+}
+
+#[test]
+fn what_a_batch_lacks_is_an_error_with_its_place() {
+    for name in ["regression", "rebel", "disco", "nft", "dpo"] {
+        let mut batch = vec![group(&[(1.0, &[-1.0], &[-1.0], 1.0), (0.0, &[-1.0], &[-1.0], 0.0)])];
+        batch[0][1].trajectory.reward = Some(f64::NAN);
+        let objective = objective(&json!({ name: {} }), Denominator::Tokens);
+        let error = objective
+            .survey(&Weighting::default(), &seen(&batch))
+            .and_then(|survey| objective.evaluate(&Weighting::default(), 0, &seen(&batch)[0], &survey))
+            .unwrap_err();
+        assert_eq!((error.field.as_str(), error.place.trajectory), ("reward", Some(1)), "{name}");
+    }
+    let mut batch = vec![group(&[(1.0, &[-1.0], &[-1.0], 1.0)])];
+    batch[0][0].rows.logp.clear();
+    let disco = objective(&json!({ "disco": {} }), Denominator::Tokens);
+    assert_eq!(disco.survey(&Weighting::default(), &seen(&batch)).unwrap_err().field, "logp");
 }

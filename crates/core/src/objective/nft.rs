@@ -105,7 +105,7 @@ pub struct NftTerm {
     pub value: f64,
     /// Derivative by `logp`.
     pub slope: f64,
-    /// Whether the floor holds the value of the implied negative ratio.
+    /// Whether the floor holds the value of the implied negative ratio of a wrong answer.
     pub floored: bool,
 }
 
@@ -124,13 +124,17 @@ impl Nft {
     pub fn of(&self, d: f64, reward: f64, rate: f64) -> NftTerm {
         let log_ratio = d.min(TOP);
         let open = if d <= TOP { 1.0 } else { 0.0 };
-        let ratio = log_ratio.exp();
-        let implied = (1.0 - rate * ratio) / (1.0 - rate);
-        let held = implied.max(self.floor);
         let wrong = (1.0 - reward) * self.negative_weight;
+        if wrong == 0.0 {
+            return NftTerm { value: reward * log_ratio, slope: open * reward, floored: false };
+        }
+        let (ratio, odds) = (log_ratio.exp(), rate / (1.0 - rate));
+        // (1 - q R) / (1 - q), written so that it is exactly 1 at R = 1.
+        let implied = 1.0 - odds * (ratio - 1.0);
+        let held = implied.max(self.floor);
         NftTerm {
             value: reward * log_ratio + wrong * held.ln(),
-            slope: open * (reward - wrong * rate * ratio / (1.0 - rate) / held),
+            slope: open * (reward - wrong * odds * ratio / held),
             floored: implied < self.floor,
         }
     }
@@ -145,7 +149,9 @@ impl Nft {
         let mut first_of_episode = std::collections::BTreeMap::new();
         for (t, seen) in group.iter().enumerate().filter(|(_, seen)| seen.trajectory.is_member()) {
             let first = *first_of_episode.entry(seen.trajectory.episode).or_insert(t);
-            if let Some(got) = seen.trajectory.reward.filter(|r| first == t && !(0.0..=1.0).contains(r)) {
+            if let Some(got) =
+                seen.trajectory.reward.filter(|r| first == t && r.is_finite() && !(0.0..=1.0).contains(r))
+            {
                 return Err(MethodError::unfit(Place::trajectory(g, t), "reward", "in [0, 1]", got));
             }
         }
@@ -206,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_log_ratio_stops_at_ten() {
-        assert_eq!(Nft::default().of(11.0, 1.0, 0.5), NftTerm { value: 10.0, slope: 0.0, floored: true });
+        assert_eq!(Nft::default().of(11.0, 1.0, 0.5), NftTerm { value: 10.0, slope: 0.0, floored: false });
         assert_eq!(Nft::default().of(900.0, 0.0, 0.5).slope, 0.0);
         assert_eq!(Nft::default().of(-800.0, 1.0, 0.5).slope, 1.0);
     }

@@ -103,4 +103,12 @@ mod tests {
         assert_eq!(vespo.of(900.0, 1.0), 0.0);
         assert!(vespo.of(-900.0, 1.0) > 0.0, "held at 1e-8");
     }
+
+    /// Trap: one action alone can carry a trajectory off; it is held before the sum, and the sum again.
+    #[test]
+    fn actions_are_held_before_the_sum() {
+        assert_eq!(Vespo::log_ratio_of(-90.0) + Vespo::log_ratio_of(20.0), 0.0);
+        assert_eq!(Vespo::log_ratio_of(90.0), 20.0);
+        assert_eq!(Vespo::default().of(-90.0, 1.0), Vespo::default().of(-30.0, 1.0));
+    }
 }
