@@ -14,7 +14,9 @@
 //! # Ok::<(), cohort::Error>(())
 //! ```
 
+pub mod calc;
 pub mod doctor;
+pub mod explain;
 pub mod inspect;
 pub mod report;
 mod trainer;

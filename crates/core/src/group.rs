@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{outcome::Outcome, sample::Sample};
+use crate::{facts::Facts, outcome::Outcome, sample::Sample};
 
 /// Identifies the prompt that a group belongs to: its index in the split it was drawn from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,6 +36,8 @@ pub struct Episode {
     pub rewards: Vec<Outcome>,
     /// The combined reward; `None` until scored, and where no number can be given honestly.
     pub outcome: Option<f64>,
+    /// What environment and strategy recorded of it.
+    pub facts: Facts,
     pub cost: Cost,
 }
 
@@ -47,7 +49,7 @@ impl Episode {
             sampled_actions: samples.iter().map(|s| s.actions.len() as u64).sum(),
             calls: 0,
         };
-        Self { samples, rewards: Vec::new(), outcome: None, cost }
+        Self { samples, rewards: Vec::new(), outcome: None, facts: Facts::default(), cost }
     }
 
     /// Whether any of its samples was cut at the cap.
@@ -67,6 +69,8 @@ pub struct Group {
     pub episodes: Vec<Episode>,
     /// Samples that are trained with a coefficient of their own and no advantage.
     pub auxiliary: Vec<Auxiliary>,
+    /// What was recorded of the group as a whole.
+    pub facts: Facts,
 }
 
 /// A sample beside the comparison, for example a self-explanation's likelihood.
@@ -77,6 +81,11 @@ pub struct Auxiliary {
 }
 
 impl Group {
+    /// Its samples in the order of training: episodes, then auxiliary ones.
+    pub fn samples(&self) -> impl Iterator<Item = &Sample> {
+        self.episodes.iter().flat_map(|e| &e.samples).chain(self.auxiliary.iter().map(|a| &a.sample))
+    }
+
     /// The combined rewards of the scored episodes.
     pub fn scored(&self) -> impl Iterator<Item = f64> + '_ {
         self.episodes.iter().filter_map(|e| e.outcome)

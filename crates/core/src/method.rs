@@ -3,12 +3,12 @@
 use crate::{
     advantage::{Advantage, Credit},
     memory::Memory,
-    method_error::MethodError,
+    method_error::{MethodError, Place},
     metric::Metrics,
     objective::{Evaluation, Objective, Scope, Seen, Survey},
-    reward::RewardRule,
+    reward::{RewardRule, kl_penalty},
     row::Rows,
-    trajectory::{Comparison, Trajectory},
+    trajectory::{Comparison, Trajectory, check_column},
     weight::Weighting,
 };
 
@@ -16,6 +16,8 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Method {
     pub reward: RewardRule,
+    /// Coefficient of the divergence from the reference that is taken off the reward.
+    pub reward_kl: Option<f64>,
     pub advantage: Advantage,
     pub weight: Weighting,
     pub objective: Objective,
@@ -52,11 +54,39 @@ impl Method {
     /// Rewards and advantages of a batch, in its shape.
     pub fn credit(&self, groups: &mut [Comparison], memory: &mut Memory) -> Result<Vec<Vec<Credit>>, MethodError> {
         self.reward.apply(groups, memory)?;
+        // A penalty is no verdict: what is all wrong is so before it.
+        let open: Vec<bool> = groups.iter().map(|group| self.objective.auxiliary.applies(group)).collect();
+        if let Some(coefficient) = self.reward_kl {
+            penalise(groups, coefficient)?;
+        }
         let mut credits = self.advantage.credit(groups, memory)?;
-        for (group, credits) in groups.iter().zip(&mut credits) {
-            self.objective.auxiliary.credit(group, credits);
+        for ((group, credits), open) in groups.iter().zip(&mut credits).zip(open) {
+            self.objective.auxiliary.credit(group, open, credits);
         }
         Ok(credits)
+    }
+
+    /// Whether every parameter lies in its range.
+    ///
+    /// # Errors
+    /// The recipe's key, and what is wrong with it.
+    pub fn check(&self) -> Result<(), (String, String)> {
+        Ok(())
+    }
+
+    /// Whether members need a reward at all.
+    pub fn reads_rewards(&self) -> bool {
+        true
+    }
+
+    /// Whether the segments of actions matter.
+    pub fn reads_segments(&self) -> bool {
+        false
+    }
+
+    /// Whether a reference policy is needed.
+    pub fn reads_reference(&self) -> bool {
+        self.objective.reads_reference() || self.reward_kl.is_some()
     }
 
     /// The scope of objective and weighting together.
@@ -76,6 +106,15 @@ impl Method {
     /// The whole path on given numbers.
     pub fn calculate(&self, study: &Study, memory: &mut Memory) -> Result<Calculation, MethodError> {
         let mut groups = study.groups.clone();
+        if self.reward_kl.is_some() {
+            // Sampler and trainer are one: without the sampler's row, the old one stands for it.
+            for (g, group) in groups.iter_mut().enumerate() {
+                for (t, trajectory) in group.trajectories.iter_mut().enumerate() {
+                    let old = || study.old_logp[g][t].clone().unwrap_or_else(|| study.rows[g][t].logp.clone());
+                    trajectory.behaviour_logp.get_or_insert_with(old);
+                }
+            }
+        }
         let credits = self.credit(&mut groups, memory)?;
         let batch: Vec<Vec<Seen<'_>>> = groups
             .iter()
@@ -101,4 +140,28 @@ impl Method {
         drop(batch);
         Ok(Calculation { credits, loss, parts, metrics })
     }
+}
+
+/// Takes the divergence of every episode from the reference off its reward.
+fn penalise(groups: &mut [Comparison], coefficient: f64) -> Result<(), MethodError> {
+    for (g, group) in groups.iter_mut().enumerate() {
+        for episode in group.episodes() {
+            let mut penalty = 0.0;
+            for &t in &episode {
+                let trajectory = &group.trajectories[t];
+                let column = |column: &Option<Vec<f64>>, name: &str| {
+                    let place = Place::trajectory(g, t);
+                    let column = column.clone().ok_or_else(|| MethodError::missing(place, name))?;
+                    check_column(name, &column, trajectory.len(), place).map(|()| column)
+                };
+                let behaviour = column(&trajectory.behaviour_logp, "behaviour_logp")?;
+                penalty += kl_penalty(&behaviour, &column(&trajectory.ref_logp, "ref_logp")?, coefficient);
+            }
+            for &t in &episode {
+                let reward = &mut group.trajectories[t].reward;
+                *reward = reward.map(|reward| reward - penalty);
+            }
+        }
+    }
+    Ok(())
 }

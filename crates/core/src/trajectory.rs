@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    facts::Facts,
+    facts::{Fact, Facts},
+    group::Group,
     method_error::{MethodError, Place, Problem},
     outcome::Outcome,
+    sample::Sample,
+    weight::{Truncated, loss_mask},
 };
 
 /// Whether a trajectory is compared.
@@ -43,6 +46,16 @@ pub struct Trajectory {
 }
 
 impl Trajectory {
+    /// A member with a sample's masks, segments and behaviour row.
+    pub fn of_sample(sample: &Sample) -> Self {
+        Self {
+            mask: loss_mask(sample, Truncated::Keep),
+            segment: sample.actions.iter().map(|a| a.segment).collect(),
+            behaviour_logp: (!sample.behaviour.is_empty()).then(|| sample.behaviour.logp.clone()),
+            ..Self::default()
+        }
+    }
+
     /// Number of actions.
     pub fn len(&self) -> usize {
         self.mask.len()
@@ -115,6 +128,34 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// What methods see of a sampled and judged group; `terms` are the names of the reward terms. The trajectories are in the
+    /// order of [`Group::samples`]. Every one has the facts of its episode, `length` in actions, and `truncated`.
+    pub fn of_group(group: &Group, terms: &[&str]) -> Self {
+        let mut trajectories = Vec::new();
+        for (number, episode) in group.episodes.iter().enumerate() {
+            let rewards: BTreeMap<String, Outcome> =
+                terms.iter().map(|&name| name.to_owned()).zip(episode.rewards.iter().cloned()).collect();
+            for sample in &episode.samples {
+                let mut facts = episode.facts.clone();
+                facts.insert("length", Fact::Number(episode.action_count() as f64));
+                facts.insert("truncated", Fact::Flag(sample.stop.is_truncated()));
+                trajectories.push(Trajectory {
+                    episode: number,
+                    reward: episode.outcome,
+                    rewards: rewards.clone(),
+                    facts,
+                    ..Trajectory::of_sample(sample)
+                });
+            }
+        }
+        trajectories.extend(group.auxiliary.iter().map(|auxiliary| Trajectory {
+            role: Role::Auxiliary,
+            weight: Some(auxiliary.coefficient),
+            ..Trajectory::of_sample(&auxiliary.sample)
+        }));
+        Self { key: group.key.0.to_string(), facts: group.facts.clone(), trajectories }
+    }
+
     /// The members' episodes, each as the indices of its trajectories, in order of first appearance.
     pub fn episodes(&self) -> Vec<Vec<usize>> {
         let mut order: Vec<(usize, Vec<usize>)> = Vec::new();

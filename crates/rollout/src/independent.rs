@@ -1,6 +1,6 @@
 //! Episodes drawn independently, turn by turn.
 
-use cohort_core::{Context, Episode, Group, Policy, PolicyError, Request, Sample, Turn, Turns};
+use cohort_core::{Context, Episode, Facts, Group, Policy, PolicyError, Request, Sample, Turn, Turns};
 
 use crate::{Ask, Prompt, Strategy};
 
@@ -64,6 +64,7 @@ impl Strategy for Independent {
                 key: p.key,
                 episodes: episodes.by_ref().take(self.group_size).collect(),
                 auxiliary: Vec::new(),
+                facts: Facts::default(),
             })
             .collect())
     }

@@ -102,10 +102,10 @@ pub fn world(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<Wo
         .reward
         .terms
         .iter()
-        .map(|(name, term)| Term {
+        .map(|(name, weight, verifier)| Term {
             name: name.clone(),
-            weight: term.weight,
-            verifier: term.verifier.build().expect("the recipe built it when it was validated"),
+            weight: *weight,
+            verifier: verifier.build().expect("the recipe built it when it was validated"),
         })
         .collect();
     let correct = terms.iter().position(|t| t.name == recipe.correct).expect("the recipe names one of its terms");

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cohort_core::PolicyError;
+use cohort_core::{MethodError, PolicyError};
 use cohort_env::{Fault, TaskError};
 use cohort_model::ModelError;
 
@@ -40,6 +40,10 @@ pub enum Error {
     Mismatch { step: u64, gap: f64, red_line: f64 },
     #[error("interrupted; {}", goes_on(*step))]
     Interrupted { step: u64 },
+    #[error(
+        "step {step}: {source}\n  hint: the recipe's method reads what its task and rollout do not record; `cohort methods NAME` says what it reads"
+    )]
+    Method { step: u64, source: MethodError },
     #[error("step {step}: {source}")]
     Policy { step: u64, source: PolicyError },
     #[error("a worker panicked in {what}: {message}")]
@@ -56,6 +60,7 @@ impl Error {
             | Error::RunDir(
                 RunDirError::NotADirectory { .. } | RunDirError::NotEmpty { .. } | RunDirError::Differs { .. },
             ) => 2,
+            Error::Method { .. } => 2,
             Error::Task(e) if e.fault() == Fault::Recipe => 2,
             Error::Task(_) => 3,
             Error::Model(ModelError::Config(_)) => 3,

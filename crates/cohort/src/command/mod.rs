@@ -1,10 +1,13 @@
 //! The subcommands, one a file.
 
+mod calc;
 mod doctor;
 mod eval;
 mod inspect;
 mod logprobs;
+mod methods;
 mod report;
+mod rewards;
 mod sample;
 mod train;
 
@@ -19,8 +22,14 @@ use crate::exit::Failure;
 pub enum Command {
     /// Train a policy by a recipe, and say how much better it got
     Train(train::Train),
+    /// Advantages, loss and derivatives of a recipe on given numbers
+    Calc(calc::Calc),
     /// Evaluate a model on a recipe's task
     Eval(eval::Eval),
+    /// Every choice that a recipe can name, or one explained
+    Methods(methods::Methods),
+    /// Every reward term that a recipe can name, or one explained
+    Rewards(rewards::Rewards),
     /// Sample completions from a model
     Sample(sample::Sample),
     /// Log-probabilities and entropies of given completions
@@ -37,7 +46,10 @@ impl Command {
     pub fn run(self) -> Result<(), Failure> {
         match self {
             Command::Train(c) => c.run(),
+            Command::Calc(c) => c.run(),
             Command::Eval(c) => c.run(),
+            Command::Methods(c) => c.run(),
+            Command::Rewards(c) => c.run(),
             Command::Sample(c) => c.run(),
             Command::Logprobs(c) => c.run(),
             Command::Inspect(c) => c.run(),

@@ -31,7 +31,7 @@ fn entropy(run: &Run) -> Option<Finding> {
     if to < COLLAPSED * from {
         let what = format!("The entropy collapsed, {went}.");
         let why = "A policy that is sure of everything samples copies: groups lose their signal, and mistakes stay.";
-        let to_do = "Lower train.lr, add objective.entropy_bonus or objective.kl, or raise the upper clip bound.";
+        let to_do = "Lower train.lr, add objective.entropy.bonus or objective.kl, or raise the upper clip bound.";
         let level = if is_learned { Level::Note } else { Level::Warning };
         return Some(Finding::new(level, Subject::Entropy, what, why, to_do));
     }

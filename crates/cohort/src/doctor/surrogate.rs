@@ -16,14 +16,14 @@ const MUCH_CLIPPED: f64 = 0.3;
 
 pub fn check(run: &Run) -> Vec<Finding> {
     let Some(recipe) = &run.recipe else { return Vec::new() };
-    let Surrogate::PolicyGradient { gate, .. } = recipe.objective.surrogate else { return Vec::new() };
+    let Surrogate::PolicyGradient(surrogate) = &recipe.method.objective.surrogate else { return Vec::new() };
     if run.steps.is_empty() {
         return Vec::new();
     }
     let mut findings = Vec::new();
     let norms = run.values("grad_norm");
     // Without a baseline the value is the mean reward, and no riddle.
-    if recipe.advantage.baseline == Baseline::Mean && mean(&norms).is_some_and(|norm| norm > 0.0) {
+    if recipe.method.advantage.baseline == Baseline::Mean && mean(&norms).is_some_and(|norm| norm > 0.0) {
         let norm = short(mean(&norms).unwrap_or(0.0));
         findings.push(Finding::new(
             Level::Good,
@@ -37,7 +37,7 @@ pub fn check(run: &Run) -> Vec<Finding> {
             "Judge by the reward, the share of groups with signal and the accuracy, never by the loss: it does not fall as the policy gets better.",
         ));
     }
-    if let Gate::Clip { .. } = gate {
+    if let Gate::Clip { .. } = surrogate.gate {
         findings.extend(clip(run, recipe.train.inner_epochs));
     }
     findings

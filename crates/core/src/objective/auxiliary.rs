@@ -38,16 +38,20 @@ impl Auxiliary {
         super::surrogate::not_negative("coefficient", self.coefficient)
     }
 
-    /// Puts down the coefficients of a group's auxiliaries.
-    pub(crate) fn credit(&self, group: &Comparison, credits: &mut [Credit]) {
+    /// Whether a group's auxiliaries are trained, by the rewards of its members.
+    pub(crate) fn applies(&self, group: &Comparison) -> bool {
         let mut rewards = group.trajectories.iter().filter(|t| t.is_member()).filter_map(|t| t.reward).peekable();
-        let open = match self.apply {
+        match self.apply {
             Apply::Always => true,
             Apply::AllWrong => rewards.peek().is_some() && rewards.all(|r| r <= 0.0),
-        };
+        }
+    }
+
+    /// Puts down the coefficients of a group's auxiliaries; 0 where they are not trained.
+    pub(crate) fn credit(&self, group: &Comparison, applies: bool, credits: &mut [Credit]) {
         for (trajectory, credit) in group.trajectories.iter().zip(credits).filter(|(t, _)| !t.is_member()) {
             let own = trajectory.weight.unwrap_or(self.coefficient);
-            *credit = Credit::uniform(if open { own } else { 0.0 }, trajectory.len());
+            *credit = Credit::uniform(if applies { own } else { 0.0 }, trajectory.len());
         }
     }
 }

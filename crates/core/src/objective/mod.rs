@@ -100,6 +100,18 @@ pub struct Objective {
     pub entropy: Entropy,
     /// Trajectories that are trained beside the comparison.
     pub auxiliary: Auxiliary,
+    pub at: RowsAt,
+}
+
+/// Which distribution is trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowsAt {
+    /// The one at the sampling temperature, before any truncation.
+    #[default]
+    SamplingTemperature,
+    /// The one at temperature 1.
+    One,
 }
 
 impl Objective {
@@ -110,6 +122,11 @@ impl Objective {
 
     pub fn scope(&self) -> Scope {
         self.surrogate.scope()
+    }
+
+    /// What the objective is before a second update on a batch.
+    pub fn staleness(&self) -> Staleness {
+        self.surrogate.staleness()
     }
 
     /// Whether `ref_logp` is read.

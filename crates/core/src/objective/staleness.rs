@@ -1,12 +1,12 @@
-//! What a choice needs of the age of a batch.
+//! How old the batch must be for a method to mean something.
 
-/// How a choice depends on how many updates are made from one batch.
+/// What a method is before a second update on the same batch, where every ratio is exactly 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Staleness {
-    /// It acts at every update.
+    /// It means the same from the first update on.
     Any,
-    /// At one update a batch the part that is named does nothing.
+    /// A part of it does nothing before a second update; which, in words.
     Inert(&'static str),
-    /// It says something only from the second update of a batch on, for the reason that is named.
+    /// It says nothing at all before a second update; why, in words.
     Second(&'static str),
 }

@@ -1,6 +1,7 @@
 //! What a reward term says of a completion.
 
 pub mod answer;
+mod described;
 pub mod function;
 pub mod number;
 pub mod pattern;
@@ -13,6 +14,7 @@ use serde_json::Value;
 
 pub use self::{
     answer::Answer,
+    described::{DESCRIBED, Described},
     function::{IntoOutcome, from_fn},
     pattern::Pattern,
 };

@@ -1,6 +1,6 @@
 //! A look before the rl stage: is there anything to learn from?
 
-use cohort_core::{Group, Policy, Stream, curriculum};
+use cohort_core::{Comparison, Group, Memory, Policy, Stream, curriculum};
 use cohort_env::Split;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::{
     recipe::{Recipe, low::NoSignal},
     run_dir::RunDir,
     sampling::Sampling,
-    stage::record::hold_budget,
+    stage::record::{self, hold_budget},
     timing::Seconds,
     worker::Workers,
     world::World,
@@ -86,10 +86,11 @@ fn take(
     let prompts = world.prompts(Split::Train, &indices);
     let mut groups =
         sampling.run(world, world.strategy.as_ref(), policy, &prompts, workers, &mut Seconds::default())?;
-    let weights: Vec<f64> = world.terms.iter().map(|t| t.weight).collect();
-    for episode in groups.iter_mut().flat_map(|g| &mut g.episodes) {
-        episode.outcome = cohort_core::reward::weighted_sum(&episode.rewards, &weights);
-    }
+    let terms: Vec<&str> = world.terms.iter().map(|t| t.name.as_str()).collect();
+    let mut comparisons: Vec<Comparison> = groups.iter().map(|group| Comparison::of_group(group, &terms)).collect();
+    let rule = &recipe.method.reward;
+    rule.apply(&mut comparisons, &mut Memory::default()).map_err(|source| Error::Method { step: 0, source })?;
+    record::outcomes(&comparisons, &mut groups);
     Ok(groups)
 }
 

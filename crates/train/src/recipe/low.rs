@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 
 use cohort_core::{
     advantage::Advantage,
-    objective::{Denominator, Divergence, Surrogate},
+    objective::Objective,
+    reward::{Combine, Derived},
     schedule::Decay,
-    weight::Truncated,
+    weight::Weighting,
 };
 use cohort_env::{task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
 use serde::{Deserialize, Serialize};
@@ -36,8 +37,8 @@ pub struct Low {
     pub rollout: RolloutSection,
     pub reward: RewardSection,
     pub advantage: Advantage,
-    pub objective: ObjectiveSection,
-    pub weight: WeightSection,
+    pub objective: Objective,
+    pub weight: Weighting,
     pub train: TrainSection,
     pub preflight: PreflightSection,
     pub eval: EvalSection,
@@ -195,8 +196,11 @@ pub enum StrategySection {
 #[serde(deny_unknown_fields, default)]
 pub struct RewardSection {
     pub combine: Combine,
-    /// Terms by name.
+    /// Terms that a verifier scores, by name.
     pub terms: BTreeMap<String, TermSection>,
+    /// Terms that are computed from terms, facts and the group, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub derive: Vec<Derived>,
     /// Divergence from the reference, taken off the reward. Excludes `objective.kl`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kl: Option<RewardKl>,
@@ -206,14 +210,8 @@ pub struct RewardSection {
 
 impl Default for RewardSection {
     fn default() -> Self {
-        Self { combine: Combine::WeightedSum, terms: BTreeMap::new(), kl: None, error_budget: 0.05 }
+        Self { combine: Combine::default(), terms: BTreeMap::new(), derive: Vec::new(), kl: None, error_budget: 0.05 }
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Combine {
-    WeightedSum,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -221,7 +219,9 @@ pub enum Combine {
 pub struct TermSection {
     #[serde(default = "default_weight")]
     pub weight: f64,
-    pub verifier: VerifierConfig,
+    /// Only `cohort calc`, which is given the term's values, does without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verifier: Option<VerifierConfig>,
 }
 
 fn default_weight() -> f64 {
@@ -232,35 +232,6 @@ fn default_weight() -> f64 {
 #[serde(deny_unknown_fields)]
 pub struct RewardKl {
     pub coefficient: f64,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ObjectiveSection {
-    pub surrogate: Surrogate,
-    pub denominator: Denominator,
-    /// Divergence from the reference, in the loss. Excludes `reward.kl`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kl: Option<Divergence>,
-    pub entropy_bonus: f64,
-    pub at: RowsAt,
-}
-
-/// Which distribution is trained.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RowsAt {
-    /// The one at the sampling temperature, before any truncation.
-    #[default]
-    SamplingTemperature,
-    /// The one at temperature 1.
-    One,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct WeightSection {
-    pub truncated: Truncated,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

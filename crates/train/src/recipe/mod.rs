@@ -8,15 +8,14 @@ mod validate;
 
 use std::path::Path;
 
-use cohort_core::{Decoding, advantage::Advantage, objective::Objective, schedule::Schedule, weight::Truncated};
-use cohort_env::{task::arithmetic::Arithmetic, task::dataset::Data};
+use cohort_core::{Decoding, Method, schedule::Schedule};
+use cohort_env::{task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
 use sha2::{Digest, Sha256};
 
 pub use difference::first_difference;
 pub use error::{Place, RecipeError};
 use low::{
-    EvalSection, Low, NewPolicy, PolicySection, PreflightSection, RewardKl, StrategySection, SupervisedSection,
-    TermSection, TrainSection,
+    EvalSection, Low, NewPolicy, PolicySection, PreflightSection, StrategySection, SupervisedSection, TrainSection,
 };
 pub use read::Source;
 
@@ -32,11 +31,10 @@ pub struct Recipe {
     pub supervised: Option<Supervised>,
     pub rollout: Rollout,
     pub reward: Reward,
-    pub advantage: Advantage,
-    pub objective: Objective,
+    /// The mathematics: reward, advantage, weights, objective.
+    pub method: Method,
     /// Temperature of the rows that are trained.
     pub row_temperature: f32,
-    pub truncated: Truncated,
     pub train: TrainSection,
     pub optimizer: OptimizerConfig,
     pub preflight: PreflightSection,
@@ -75,9 +73,8 @@ pub struct Rollout {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reward {
-    /// By name.
-    pub terms: Vec<(String, TermSection)>,
-    pub kl: Option<RewardKl>,
+    /// Name, weight and verifier of every term, by name.
+    pub terms: Vec<(String, f64, VerifierConfig)>,
     pub error_budget: f64,
 }
 
@@ -131,6 +128,17 @@ impl Recipe {
         Self::from_source(Source::parse(name.to_owned(), text.to_owned(), overrides)?, None)
     }
 
+    /// The method of a recipe that may have no policy, no task and no verifiers, and its updates a batch.
+    pub fn method_of(path: &Path, overrides: &[String]) -> Result<(Method, usize), RecipeError> {
+        let source = Source::read(path, overrides)?;
+        validate::method(&source).map(|method| (method, source.low.train.inner_epochs))
+    }
+
+    /// The same from a text that `name` stands for in errors.
+    pub fn method_of_text(name: &str, text: &str, overrides: &[String]) -> Result<Method, RecipeError> {
+        validate::method(&Source::parse(name.to_owned(), text.to_owned(), overrides)?)
+    }
+
     fn from_source(mut source: Source, seed: Option<u64>) -> Result<Self, RecipeError> {
         if let Some(seed) = seed {
             source.low.seed = seed;
@@ -140,7 +148,7 @@ impl Recipe {
 
     /// Whether a reference policy is needed.
     pub fn has_reference(&self) -> bool {
-        self.objective.reads_reference() || self.reward.kl.is_some()
+        self.method.reads_reference()
     }
 
     /// The resolved recipe: every key with its value, as TOML.

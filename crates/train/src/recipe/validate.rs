@@ -3,15 +3,15 @@
 use std::fmt::Display;
 
 use cohort_core::{
-    Decoding,
-    advantage::Scale,
-    objective::{Denominator, Gate, Objective, Surrogate},
+    Decoding, Method,
+    objective::{RowsAt, Staleness, Surrogate},
+    reward::RewardRule,
 };
 
 use super::{
     OptimizerConfig, PolicySource, Recipe, Reward, Rollout, Source, Supervised, TaskSource,
     error::RecipeError,
-    low::{Low, RowsAt, StageName},
+    low::{Low, StageName},
 };
 
 /// Names what is wrong with a key.
@@ -67,8 +67,8 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
     let supervised = supervised(&check, low)?;
     let rollout = rollout(&check, low)?;
     let reward = reward(&check, low)?;
-    let objective = objective(&check, low)?;
-    advantage(&check, low)?;
+    let method = method(&source)?;
+    group_size(&check, low)?;
     let optimizer = train(&check, low)?;
     let correct = correct(&check, low)?;
     let row_temperature = match low.objective.at {
@@ -87,10 +87,8 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
         supervised,
         rollout,
         reward,
-        advantage: low.advantage,
-        objective,
+        method,
         row_temperature,
-        truncated: low.weight.truncated,
         train: low.train.clone(),
         optimizer,
         preflight: low.preflight,
@@ -226,25 +224,48 @@ fn reward(check: &Check<'_>, low: &Low) -> Result<Reward, RecipeError> {
         );
     }
     check.share("reward.error_budget", section.error_budget)?;
+    let mut terms = Vec::with_capacity(section.terms.len());
     for (name, term) in &section.terms {
-        if !term.weight.is_finite() {
-            return check.fail(
-                &format!("reward.terms.{name}.weight"),
-                "must be a finite number",
-                term.weight,
-                "for example 1.0",
-            );
+        let key = format!("reward.terms.{name}.verifier");
+        let Some(verifier) = &term.verifier else {
+            let hint = "give it one; only `cohort calc`, which is given the term's values, does without";
+            return check.fail(&key, "must say how the term is scored", "nothing", hint);
+        };
+        if let Err(e) = verifier.build() {
+            return check.fail(&key, "cannot be built", e, "see the verifier's parameters");
         }
-        if let Err(e) = term.verifier.build() {
-            return check.fail(
-                &format!("reward.terms.{name}.verifier"),
-                "cannot be built",
-                e,
-                "see the verifier's parameters",
-            );
+        terms.push((name.clone(), term.weight, verifier.clone()));
+    }
+    if low.objective.surrogate == Surrogate::Likelihood && low.advantage == Default::default() {
+        return check.fail(
+            "objective.surrogate",
+            "is not reinforcement of a compared group",
+            "likelihood",
+            "train given solutions in a supervised stage; rejection fine-tuning wants advantage.baseline = \"none\" with advantage.scale = \"none\"",
+        );
+    }
+    Ok(Reward { terms, error_budget: section.error_budget })
+}
+
+/// The mathematics of a recipe: all that `cohort calc` needs.
+pub(super) fn method(source: &Source) -> Result<Method, RecipeError> {
+    let check = Check { source };
+    let low = &source.low;
+    let mut weights = std::collections::BTreeMap::new();
+    for (name, term) in &low.reward.terms {
+        if !term.weight.is_finite() {
+            let key = format!("reward.terms.{name}.weight");
+            return check.fail(&key, "must be a finite number", term.weight, "for example 1.0");
+        }
+        weights.insert(name.clone(), term.weight);
+    }
+    for derived in &low.reward.derive {
+        if weights.insert(derived.into.clone(), derived.weight).is_some() {
+            let hint = "give the derived term a name of its own";
+            return check.fail("reward.derive", "must not make a term that is there", &derived.into, hint);
         }
     }
-    if let Some(kl) = section.kl {
+    if let Some(kl) = low.reward.kl {
         check.above_zero("reward.kl.coefficient", kl.coefficient)?;
         if low.objective.kl.is_some() {
             return check.fail(
@@ -255,47 +276,31 @@ fn reward(check: &Check<'_>, low: &Low) -> Result<Reward, RecipeError> {
             );
         }
     }
-    let terms = section.terms.iter().map(|(name, term)| (name.clone(), term.clone())).collect();
-    Ok(Reward { terms, kl: section.kl, error_budget: section.error_budget })
-}
-
-fn objective(check: &Check<'_>, low: &Low) -> Result<Objective, RecipeError> {
-    let section = &low.objective;
-    if let Surrogate::PolicyGradient { gate: Gate::Clip { low: down, high }, .. } = section.surrogate {
-        check.above_zero("objective.surrogate.policy_gradient.gate.clip.high", high)?;
-        if !(down > 0.0 && down <= 1.0) {
-            return check.fail(
-                "objective.surrogate.policy_gradient.gate.clip.low",
-                "must lie in (0, 1]",
-                down,
-                "a ratio is never below 0",
-            );
-        }
+    let method = Method {
+        reward: RewardRule { derive: low.reward.derive.clone(), combine: low.reward.combine.clone(), weights },
+        reward_kl: low.reward.kl.map(|kl| kl.coefficient),
+        advantage: low.advantage.clone(),
+        weight: low.weight.clone(),
+        objective: low.objective.clone(),
+    };
+    if let Err((key, problem)) = method.check() {
+        return check.fail(&key, &problem, "what is written", "`cohort methods NAME` lists a choice's parameters");
     }
-    if section.surrogate == Surrogate::Likelihood {
+    if let Staleness::Second(why) = method.objective.staleness()
+        && low.train.inner_epochs < 2
+    {
+        let problem = format!("must be at least 2 for this objective: {why}");
         return check.fail(
-            "objective.surrogate",
-            "is not reinforcement",
-            "likelihood",
-            "train given solutions in a supervised stage; the rl stage takes policy_gradient",
+            "train.inner_epochs",
+            &problem,
+            low.train.inner_epochs,
+            "for example train.inner_epochs = 4",
         );
     }
-    if let Denominator::Constant { length } = section.denominator {
-        check.above_zero("objective.denominator.constant.length", length)?;
-    }
-    if let Some(kl) = section.kl {
-        check.above_zero("objective.kl.coefficient", kl.coefficient)?;
-    }
-    check.finite_from("objective.entropy_bonus", section.entropy_bonus, 0.0)?;
-    Ok(Objective {
-        surrogate: section.surrogate,
-        denominator: section.denominator,
-        kl: section.kl,
-        entropy_bonus: section.entropy_bonus,
-    })
+    Ok(method)
 }
 
-fn advantage(check: &Check<'_>, low: &Low) -> Result<(), RecipeError> {
+fn group_size(check: &Check<'_>, low: &Low) -> Result<(), RecipeError> {
     let least = low.advantage.least_group();
     if low.rollout.group_size < least {
         return check.fail(
@@ -306,17 +311,6 @@ fn advantage(check: &Check<'_>, low: &Low) -> Result<(), RecipeError> {
             low.rollout.group_size,
             "for example rollout.group_size = 8, or advantage.baseline = \"none\" with advantage.scale = \"none\"",
         );
-    }
-    if let Scale::Std { ddof, eps } = low.advantage.scale {
-        check.above_zero("advantage.scale.std.eps", eps)?;
-        if ddof > 1 {
-            return check.fail(
-                "advantage.scale.std.ddof",
-                "must be 0 or 1",
-                ddof,
-                "1 is the sample's, 0 the population's",
-            );
-        }
     }
     Ok(())
 }

@@ -119,7 +119,7 @@ mod tests {
         let sample = Sample::given(Context::of_tokens([1]), &[5, 6]);
         let mut episode = Episode::of_samples(vec![sample]);
         episode.rewards = vec![Outcome::scored(1.0)];
-        Group { key: GroupKey(0), episodes: vec![episode], auxiliary: Vec::new() }
+        Group { key: GroupKey(0), episodes: vec![episode], auxiliary: Vec::new(), facts: Default::default() }
     }
 
     fn line(tokens: &str) -> String {

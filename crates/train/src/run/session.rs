@@ -11,7 +11,7 @@ use std::{
 };
 
 use cohort_core::{
-    Policy,
+    Memory, Policy,
     metric::{Metric, Metrics},
 };
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,8 @@ pub struct StageState {
     pub sampled_tokens: u64,
     /// Largest difference seen between sampler and trainer in a log-probability.
     pub logp_gap_max: f64,
+    /// What the method remembers.
+    pub memory: Memory,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best: Option<Best>,
     /// Why the stage is over, once it is.

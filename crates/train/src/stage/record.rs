@@ -1,13 +1,23 @@
 //! What of a step is written down: its metrics, and one line an episode.
 
 use cohort_core::{
-    Action, Author, Choice, Episode, Group, Outcome, Rows, Sample,
+    Action, Author, Choice, Comparison, Episode, Group, Outcome, Rows, Sample,
+    advantage::Credit,
     metric::{Metric, Metrics},
 };
 use cohort_env::Split;
 use serde_json::{Map, Value, json};
 
 use crate::{error::Error, run_dir::RunDir, update::Pass, world::World};
+
+/// Writes the combined rewards into the episodes.
+pub(crate) fn outcomes(comparisons: &[Comparison], groups: &mut [Group]) {
+    for (comparison, group) in comparisons.iter().zip(groups) {
+        for trajectory in comparison.trajectories.iter().filter(|t| t.is_member()) {
+            group.episodes[trajectory.episode].outcome = trajectory.reward;
+        }
+    }
+}
 
 /// The metrics of a step's groups: rewards and their parts, signal, lengths.
 pub(super) fn measure(world: &World, groups: &[Group], metrics: &mut Metrics) {
@@ -34,18 +44,19 @@ pub(super) fn measure(world: &World, groups: &[Group], metrics: &mut Metrics) {
     }
 }
 
-/// One line an episode, with the sampler's rows where there was no finite pass. `coefficients` and `pass` go sample by sample, a group's auxiliary ones after its episodes'.
+/// One line an episode, with the sampler's rows where there was no finite pass. `credits` and `pass` go group by group,
+/// sample by sample, auxiliary ones after the episodes'.
 pub(super) fn rollouts(
     world: &World,
     step: u64,
     groups: &[Group],
-    coefficients: &[&[f64]],
+    credits: &[Vec<Credit>],
     pass: Option<&Pass>,
     split: Split,
 ) -> String {
     let mut text = String::new();
-    let mut next = 0;
     for (slot, group) in groups.iter().enumerate() {
+        let mut next = 0;
         for (member, one) in group.episodes.iter().enumerate() {
             let mut line = episode(world, step, group, one, split);
             let Value::Object(fields) = &mut line else { continue };
@@ -54,16 +65,16 @@ pub(super) fn rollouts(
             let samples = one.samples.iter().map(|sample| {
                 let i = next;
                 next += 1;
-                let rows = pass.map_or(&sample.behaviour, |pass| &pass.rows[i]);
-                trained(world, sample, coefficients[i], rows, pass.map(|pass| pass.row_gradients[i].logp.as_slice()))
+                let rows = pass.map_or(&sample.behaviour, |pass| &pass.rows[slot][i]);
+                let d_logp = pass.map(|pass| pass.row_gradients[slot][i].logp.as_slice());
+                trained(world, sample, &credits[slot][i].coefficient, rows, d_logp)
             });
             fields.insert("samples".to_owned(), samples.collect());
-            fields
-                .insert("advantage".to_owned(), json!(coefficients.get(next.wrapping_sub(1)).and_then(|c| c.first())));
+            let last = credits[slot].get(next.wrapping_sub(1));
+            fields.insert("advantage".to_owned(), json!(last.and_then(|c| c.coefficient.first())));
             text.push_str(&line.to_string());
             text.push('\n');
         }
-        next += group.auxiliary.len();
     }
     text
 }

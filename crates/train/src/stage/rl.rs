@@ -3,10 +3,8 @@
 use std::ops::Range;
 
 use cohort_core::{
-    Author, Group, Policy, RowSpec, Rows, Sample, Stream, curriculum,
+    Author, Comparison, Group, Policy, RowSpec, Rows, Sample, Stream, curriculum,
     metric::{Metric, Metrics},
-    reward::{kl_penalty, weighted_sum},
-    weight::loss_mask,
 };
 use cohort_env::Split;
 
@@ -20,7 +18,7 @@ use crate::{
     sampling::Sampling,
     session::{Best, Session},
     timing::{Seconds, timed},
-    update::{Batch, Example, Pass, Passed},
+    update::{Batch, Pass, Passed},
     worker::Workers,
     world::World,
 };
@@ -52,55 +50,24 @@ impl<'a> RlStage<'a> {
     /// reward beside the sampler's.
     fn reference_logp(&self, groups: &[Group], workers: Workers, step: u64) -> Result<Vec<Vec<f64>>, Error> {
         let Some(reference) = &self.reference else { return Ok(Vec::new()) };
-        let spec = match self.recipe.reward.kl {
+        let spec = match self.recipe.method.reward_kl {
             Some(_) => RowSpec { temperature: self.recipe.rollout.decoding.row_temperature() },
             None => self.spec(),
         };
         let rows = workers.map("scoring", groups.len(), |g| {
-            let samples: Vec<&Sample> = samples_of(&groups[g]).collect();
+            let samples: Vec<&Sample> = groups[g].samples().collect();
             reference.rows(&samples, spec).map_err(|source| Error::Policy { step, source })
         })?;
         Ok(rows.into_iter().flatten().map(|rows| rows.logp).collect())
     }
 
-    /// The combined reward of every episode; `None` where a term failed.
-    fn combine(&self, world: &World, groups: &mut [Group], ref_logp: &[Vec<f64>], metrics: &mut Metrics) {
-        let weights: Vec<f64> = world.terms.iter().map(|t| t.weight).collect();
-        let mut next = 0;
-        for group in groups {
-            for episode in &mut group.episodes {
-                let mut reward = weighted_sum(&episode.rewards, &weights);
-                for sample in &episode.samples {
-                    if let Some(kl) = self.recipe.reward.kl {
-                        let penalty = kl_penalty(&sample.behaviour.logp, &ref_logp[next], kl.coefficient);
-                        reward = reward.map(|reward| reward - penalty);
-                        for (logp, reference) in sample.behaviour.logp.iter().zip(&ref_logp[next]) {
-                            metrics.add("kl", Metric::mean_of(logp - reference));
-                        }
-                    }
-                    next += 1;
-                }
-                episode.outcome = reward;
-            }
-            next += group.auxiliary.len();
-        }
-    }
-
-    /// The samples of all groups with their coefficients, in order.
-    fn examples<'g>(&self, groups: &'g [Group], ref_logp: Vec<Vec<f64>>) -> Vec<Example<'g>> {
-        let coefficients = groups.iter().flat_map(|group| self.recipe.advantage.coefficients(group).by_sample());
-        let mut ref_logp = ref_logp.into_iter();
-        groups
-            .iter()
-            .flat_map(samples_of)
-            .zip(coefficients)
-            .map(|(sample, coefficient)| Example {
-                sample,
-                coefficient,
-                mask: loss_mask(sample, self.recipe.truncated),
-                ref_logp: ref_logp.next(),
-            })
-            .collect()
+    /// What methods see of the groups.
+    fn comparisons(&self, world: &World, groups: &[Group], ref_logp: Vec<Vec<f64>>) -> Vec<Comparison> {
+        let terms: Vec<&str> = world.terms.iter().map(|t| t.name.as_str()).collect();
+        let mut comparisons: Vec<Comparison> = groups.iter().map(|group| Comparison::of_group(group, &terms)).collect();
+        let trajectories = comparisons.iter_mut().flat_map(|c| &mut c.trajectories);
+        trajectories.zip(ref_logp).for_each(|(trajectory, logp)| trajectory.ref_logp = Some(logp));
+        comparisons
     }
 
     /// All updates on one batch. The first pass is returned; `None` where it was not finite.
@@ -108,18 +75,16 @@ impl<'a> RlStage<'a> {
         &self,
         session: &mut Session<'_>,
         groups: &[Group],
-        examples: &[Example<'_>],
+        batch: &Batch<'_>,
         step: u64,
         metrics: &mut Metrics,
     ) -> Result<Option<Pass>, Error> {
-        let blocks = blocks_of(groups, self.recipe.train.groups_per_block);
-        let batch = Batch { examples, blocks: &blocks, spec: self.spec() };
         let mut first: Option<Pass> = None;
         for epoch in 0..self.recipe.train.inner_epochs {
             let old = first.as_ref().map(|pass| pass.rows.as_slice());
-            let passed = batch.pass(session.policy.as_ref(), &self.recipe.objective, old, session.workers, step)?;
+            let passed = batch.pass(session.policy.as_ref(), &self.recipe.method, old, session.workers, step)?;
             if let (0, Passed::Finite(pass)) = (epoch, &passed) {
-                self.hold_gap(session, examples, &pass.rows, step, metrics)?;
+                self.hold_gap(session, batch, &pass.rows, step, metrics)?;
             }
             let rate = session.optimizer.learning_rate(step, self.recipe.train.steps);
             let world = session.world;
@@ -134,8 +99,8 @@ impl<'a> RlStage<'a> {
     fn hold_gap(
         &self,
         session: &mut Session<'_>,
-        examples: &[Example<'_>],
-        rows: &[Rows],
+        batch: &Batch<'_>,
+        rows: &[Vec<Rows>],
         step: u64,
         metrics: &mut Metrics,
     ) -> Result<(), Error> {
@@ -143,11 +108,13 @@ impl<'a> RlStage<'a> {
             // Rows of another distribution than the sampler's: there is nothing to compare.
             return Ok(());
         }
-        let gap = examples
+        let gap = batch
+            .samples
             .iter()
-            .zip(rows)
-            .filter(|(e, _)| e.sample.scored_under.is_none())
-            .flat_map(|(e, rows)| e.sample.behaviour.logp.iter().zip(&rows.logp).zip(&e.sample.actions))
+            .flatten()
+            .zip(rows.iter().flatten())
+            .filter(|(sample, _)| sample.scored_under.is_none())
+            .flat_map(|(sample, rows)| sample.behaviour.logp.iter().zip(&rows.logp).zip(&sample.actions))
             .filter(|(_, action)| action.author == Author::Policy)
             .map(|((sampled, trained), _)| (sampled - trained).abs())
             .fold(0.0, f64::max);
@@ -198,12 +165,20 @@ impl Stage for RlStage<'_> {
         self.ledger.recall(step, &world.terms, &mut groups);
         record::hold_budget(world, &session.directory, self.recipe.reward.error_budget, &groups, step)?;
         let ref_logp = timed(&mut seconds.score, || self.reference_logp(&groups, session.workers, step))?;
-        self.combine(world, &mut groups, &ref_logp, &mut metrics);
-        let examples = self.examples(&groups, ref_logp);
-        let pass = timed(&mut seconds.train, || self.reinforce(session, &groups, &examples, step, &mut metrics))?;
+        let mut comparisons = self.comparisons(world, &groups, ref_logp);
+        let credits = self.recipe.method.credit(&mut comparisons, &mut session.state.memory);
+        let credits = credits.map_err(|source| Error::Method { step, source })?;
+        record::outcomes(&comparisons, &mut groups);
+        let batch = Batch {
+            samples: groups.iter().map(|group| group.samples().collect()).collect(),
+            comparisons: &comparisons,
+            credits: &credits,
+            blocks: blocks_of(groups.len(), self.recipe.train.groups_per_block),
+            spec: self.spec(),
+        };
+        let pass = timed(&mut seconds.train, || self.reinforce(session, &groups, &batch, step, &mut metrics))?;
         record::measure(session.world, &groups, &mut metrics);
-        let advantages: Vec<&[f64]> = examples.iter().map(|e| e.coefficient.as_slice()).collect();
-        let rollouts = record::rollouts(session.world, step, &groups, &advantages, pass.as_ref(), Split::Train);
+        let rollouts = record::rollouts(session.world, step, &groups, &credits, pass.as_ref(), Split::Train);
         let cost = groups.iter().flat_map(|g| &g.episodes).fold(cohort_core::Cost::default(), |mut sum, e| {
             sum += e.cost;
             sum
@@ -255,20 +230,7 @@ impl Stage for RlStage<'_> {
     }
 }
 
-/// The samples of a group in the order of training: episodes, then auxiliary ones.
-fn samples_of(group: &Group) -> impl Iterator<Item = &Sample> {
-    group.episodes.iter().flat_map(|e| &e.samples).chain(group.auxiliary.iter().map(|a| &a.sample))
-}
-
-/// Ranges of samples that hold `groups_per_block` whole groups each.
-fn blocks_of(groups: &[Group], groups_per_block: usize) -> Vec<Range<usize>> {
-    let mut start = 0;
-    groups
-        .chunks(groups_per_block)
-        .map(|chunk| {
-            let begin = start;
-            start += chunk.iter().map(|g| samples_of(g).count()).sum::<usize>();
-            begin..start
-        })
-        .collect()
+/// Ranges of `per_block` groups.
+fn blocks_of(groups: usize, per_block: usize) -> Vec<Range<usize>> {
+    (0..groups).step_by(per_block).map(|start| start..(start + per_block).min(groups)).collect()
 }

@@ -1,7 +1,9 @@
 //! Likelihood of a task's worked solutions: a cold start.
 
 use cohort_core::{
-    RowSpec, Sample, Stream, curriculum,
+    Comparison, Method, RowSpec, Sample, Stream, Trajectory,
+    advantage::Credit,
+    curriculum,
     metric::{Metric, Metrics},
     objective::Objective,
 };
@@ -16,7 +18,7 @@ use crate::{
     run_dir::{LogName, Tokens},
     session::Session,
     timing::{Seconds, timed},
-    update::{Batch, Example},
+    update::Batch,
 };
 
 /// Rows of one micro-batch: a leaf of the tree of summation.
@@ -25,7 +27,7 @@ const ROWS_PER_BLOCK: usize = 32;
 pub struct SupervisedStage<'a> {
     config: &'a Supervised,
     order: Stream,
-    objective: Objective,
+    method: Method,
     /// Train items with a worked solution.
     rows: Vec<usize>,
 }
@@ -52,7 +54,8 @@ impl<'a> SupervisedStage<'a> {
             return Err(missing("supervised.until", "needs a dev split", "set rows aside with data.dev"));
         }
         let order = Stream::new(config.section.seed, "supervised/order");
-        Ok(Self { config, order, objective: Objective::likelihood(), rows })
+        let method = Method { objective: Objective::likelihood(), ..Method::default() };
+        Ok(Self { config, order, method, rows })
     }
 }
 
@@ -83,20 +86,21 @@ impl Stage for SupervisedStage<'_> {
                 Some(Sample::given(item.context.clone(), item.solution.as_ref()?))
             })
             .collect();
-        let ones = |s: &Sample| vec![1.0; s.actions.len()];
-        let examples: Vec<Example<'_>> = samples
-            .iter()
-            .map(|sample| Example { sample, coefficient: ones(sample), mask: ones(sample), ref_logp: None })
-            .collect();
-        let blocks: Vec<_> = (0..examples.len())
-            .step_by(ROWS_PER_BLOCK)
-            .map(|start| start..(start + ROWS_PER_BLOCK).min(examples.len()))
-            .collect();
+        let groups: Vec<Vec<&Sample>> = samples.chunks(ROWS_PER_BLOCK).map(|chunk| chunk.iter().collect()).collect();
+        let compare = |group: &Vec<&Sample>| Comparison {
+            trajectories: group.iter().map(|sample| Trajectory::of_sample(sample)).collect(),
+            ..Comparison::default()
+        };
+        let comparisons: Vec<Comparison> = groups.iter().map(compare).collect();
+        let ones = |group: &Vec<&Sample>| group.iter().map(|s| Credit::uniform(1.0, s.actions.len())).collect();
+        let credits: Vec<Vec<Credit>> = groups.iter().map(ones).collect();
+        let blocks = (0..groups.len()).map(|g| g..g + 1).collect();
         let mut seconds = Seconds::default();
-        let batch = Batch { examples: &examples, blocks: &blocks, spec: RowSpec { temperature: 1.0 } };
+        let spec = RowSpec { temperature: 1.0 };
+        let batch = Batch { samples: groups, comparisons: &comparisons, credits: &credits, blocks, spec };
         let mut metrics = Metrics::default();
         timed(&mut seconds.train, || -> Result<(), Error> {
-            let passed = batch.pass(session.policy.as_ref(), &self.objective, None, session.workers, step)?;
+            let passed = batch.pass(session.policy.as_ref(), &self.method, None, session.workers, step)?;
             let dump = || json!({ "rows": chosen.iter().map(|&i| items[self.rows[i]].origin.to_string()).collect::<Vec<_>>() });
             let rate = session.optimizer.learning_rate(step, self.config.section.steps);
             session.update(passed, rate, step, &mut metrics, dump).map(drop)

@@ -9,35 +9,33 @@ pub use worker::Workers;
 use std::ops::Range;
 
 use cohort_core::{
-    Gradient, Policy, PolicyError, RowGradients, RowSpec, Rows, Sample,
+    Comparison, Gradient, Method, Policy, PolicyError, RowGradients, RowSpec, Rows, Sample, Trajectory,
+    advantage::Credit,
     metric::Metrics,
-    objective::{Objective, Trajectory},
+    objective::{Scope, Seen},
 };
 
 use crate::error::Error;
 use gradient_sum::GradientSum;
 
-/// A sample with what the objective needs beside its rows; every vector has one entry an action.
-pub struct Example<'a> {
-    pub sample: &'a Sample,
-    pub coefficient: Vec<f64>,
-    pub mask: Vec<f64>,
-    pub ref_logp: Option<Vec<f64>>,
-}
-
-/// A batch as an update sees it.
+/// A batch as an update sees it: groups of samples, with what methods know of them and their coefficients.
 pub struct Batch<'a> {
-    pub examples: &'a [Example<'a>],
-    /// Whole groups each: the micro-batches, and the leaves of the tree of summation.
-    pub blocks: &'a [Range<usize>],
+    /// The samples of every group.
+    pub samples: Vec<Vec<&'a Sample>>,
+    /// In the shape of `samples`.
+    pub comparisons: &'a [Comparison],
+    pub credits: &'a [Vec<Credit>],
+    /// Ranges of groups: the micro-batches, and the leaves of the tree of summation.
+    pub blocks: Vec<Range<usize>>,
     pub spec: RowSpec,
 }
 
 /// What one pass over a batch gives.
 pub struct Pass {
     pub gradient: Gradient,
-    pub rows: Vec<Rows>,
-    pub row_gradients: Vec<RowGradients>,
+    /// Group by group, sample by sample.
+    pub rows: Vec<Vec<Rows>>,
+    pub row_gradients: Vec<Vec<RowGradients>>,
     pub metrics: Metrics,
 }
 
@@ -48,49 +46,58 @@ pub enum Passed {
 }
 
 struct Block {
-    rows: Vec<Rows>,
-    row_gradients: Vec<RowGradients>,
+    rows: Vec<Vec<Rows>>,
+    row_gradients: Vec<Vec<RowGradients>>,
     metrics: Metrics,
 }
 
 impl Batch<'_> {
-    /// The gradient of the objective. `old` holds the rows of the first pass over the batch; without it this
+    /// The gradient of the method's objective. `old` holds the rows of the first pass over the batch; without it this
     /// is the first pass, its own rows are the old ones, and every ratio is exactly 1.
     ///
-    /// The denominator is that of the whole batch, whatever the blocks are.
+    /// Weights and statistics are those of the whole batch, whatever the blocks are: where they depend on rows, all rows
+    /// are computed first, without a tape.
     pub fn pass(
         &self,
         policy: &dyn Policy,
-        objective: &Objective,
-        old: Option<&[Rows]>,
+        method: &Method,
+        old: Option<&[Vec<Rows>]>,
         workers: Workers,
         step: u64,
     ) -> Result<Passed, Error> {
-        let masks: Vec<Vec<f64>> = self.examples.iter().map(|e| e.mask.clone()).collect();
-        let weights = objective.denominator.weights(&masks);
+        let failed = |source| Error::Policy { step, source };
+        let surveyed = match method.scope() {
+            Scope::Batch => match self.rows(policy, workers, step) {
+                Err(Error::Policy { source: source @ PolicyError::NotFinite { .. }, .. }) => {
+                    return Ok(Passed::NotFinite(source.to_string()));
+                }
+                rows => rows?,
+            },
+            Scope::Action | Scope::Sequence | Scope::Group => {
+                self.samples.iter().map(|group| vec![Rows::default(); group.len()]).collect()
+            }
+        };
+        let unfit = |source| Error::Method { step, source };
+        let batch: Vec<Vec<Seen<'_>>> =
+            (0..self.samples.len()).map(|g| self.see(g, &surveyed[g], old.map(|old| old[g].as_slice()))).collect();
+        let survey = method.survey(&batch).map_err(unfit)?;
         let sum = GradientSum::new(self.blocks.len());
         let blocks = workers.map("the training pass", self.blocks.len(), |index| {
             let range = self.blocks[index].clone();
-            let samples: Vec<&Sample> = self.examples[range.clone()].iter().map(|e| e.sample).collect();
-            let failed = |source| Error::Policy { step, source };
+            let samples: Vec<&Sample> = self.samples[range.clone()].iter().flatten().copied().collect();
             let (rows, tape) = policy.forward(&samples, self.spec).map_err(failed)?;
-            let mut block = Block { rows, row_gradients: Vec::with_capacity(range.len()), metrics: Metrics::default() };
-            for (i, rows) in range.zip(&block.rows) {
-                let example = &self.examples[i];
-                let trajectory = Trajectory {
-                    rows,
-                    old_logp: old.map_or(&rows.logp, |old| &old[i].logp),
-                    ref_logp: example.ref_logp.as_deref(),
-                    coefficient: &example.coefficient,
-                    weight: &weights[i],
-                };
-                let evaluation = objective
-                    .evaluate(&trajectory)
-                    .expect("the recipe asked for a reference wherever its objective reads one");
-                block.metrics.merge(&evaluation.metrics);
-                block.row_gradients.push(evaluation.gradients);
+            let mut rows = rows.into_iter();
+            let mut block = Block { rows: Vec::new(), row_gradients: Vec::new(), metrics: Metrics::default() };
+            for g in range {
+                let rows: Vec<Rows> = rows.by_ref().take(self.samples[g].len()).collect();
+                let group = self.see(g, &rows, old.map(|old| old[g].as_slice()));
+                let parts = method.evaluate(g, &group, &survey).map_err(unfit)?;
+                parts.iter().for_each(|part| block.metrics.merge(&part.metrics));
+                block.row_gradients.push(parts.into_iter().map(|part| part.gradients).collect());
+                block.rows.push(rows);
             }
-            sum.put(index, tape.backward(&block.row_gradients));
+            let flat: Vec<RowGradients> = block.row_gradients.iter().flatten().cloned().collect();
+            sum.put(index, tape.backward(&flat));
             Ok(block)
         });
         let blocks = match blocks {
@@ -102,8 +109,8 @@ impl Batch<'_> {
         };
         let mut pass = Pass {
             gradient: sum.total().expect("every block put its gradient"),
-            rows: Vec::with_capacity(self.examples.len()),
-            row_gradients: Vec::with_capacity(self.examples.len()),
+            rows: Vec::with_capacity(self.samples.len()),
+            row_gradients: Vec::with_capacity(self.samples.len()),
             metrics: Metrics::default(),
         };
         for block in blocks {
@@ -116,12 +123,34 @@ impl Batch<'_> {
             None => Passed::Finite(pass),
         })
     }
+
+    /// Group `g` with these rows; without old ones its own are the old ones.
+    fn see<'s>(&'s self, g: usize, rows: &'s [Rows], old: Option<&'s [Rows]>) -> Vec<Seen<'s>> {
+        let seen = |(t, trajectory): (usize, &'s Trajectory)| Seen {
+            trajectory,
+            credit: &self.credits[g][t],
+            rows: &rows[t],
+            old_logp: &old.map_or(&rows[t], |old| &old[t]).logp,
+        };
+        self.comparisons[g].trajectories.iter().enumerate().map(seen).collect()
+    }
+
+    /// The rows of the whole batch, without a tape.
+    fn rows(&self, policy: &dyn Policy, workers: Workers, step: u64) -> Result<Vec<Vec<Rows>>, Error> {
+        let blocks = workers.map("the survey of a batch", self.blocks.len(), |index| {
+            let range = self.blocks[index].clone();
+            let samples: Vec<&Sample> = self.samples[range].iter().flatten().copied().collect();
+            policy.rows(&samples, self.spec).map_err(|source| Error::Policy { step, source })
+        })?;
+        let mut rows = blocks.into_iter().flatten();
+        Ok(self.samples.iter().map(|group| rows.by_ref().take(group.len()).collect()).collect())
+    }
 }
 
 impl Pass {
     /// A row (sample and action) or a parameter's gradient.
     fn first_not_finite(&self, policy: &dyn Policy) -> Option<String> {
-        let row = self.rows.iter().enumerate().find_map(|(s, rows)| {
+        let row = self.rows.iter().flatten().enumerate().find_map(|(s, rows)| {
             rows.first_not_finite()
                 .map(|(action, column)| format!("{column} of action {action} of sample {s} is not finite"))
         });

@@ -1,0 +1,1 @@
+"""Expected advantages, losses and derivatives of the zoo's algorithms, in plain Python loops."""
