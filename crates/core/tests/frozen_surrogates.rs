@@ -1,8 +1,10 @@
-//! Surrogates that carry a framework's name against that framework's own numbers.
+//! Surrogates that carry a framework's name against that framework's own numbers, and those of the systems against
+//! theirs.
 
 use cohort_core::{
-    Rows, Trajectory,
+    Comparison, Memory, Method, Role, Rows, Trajectory,
     advantage::Credit,
+    method::Study,
     objective::{Denominator, Objective, Seen},
     weight::Weighting,
 };
@@ -123,4 +125,87 @@ fn the_likelihood_is_gpg_of_verl() {
 #[test]
 fn dro_is_that_of_verl() {
     compare(VERL, "dro", Denominator::Tokens, |options| json!({ "dro": { "beta": options["dro_beta"] } }));
+}
+
+/// The batch of a system's frozen case; several terms are summed into the reward.
+fn study(case: &Value) -> Study {
+    let mut study = Study::default();
+    for group in case["batch"]["groups"].as_array().unwrap() {
+        let (mut trajectories, mut rows, mut old) = (Vec::new(), Vec::new(), Vec::new());
+        for (episode, t) in group["trajectories"].as_array().unwrap().iter().enumerate() {
+            let logp = numbers(&t["logp"]);
+            let terms = t.get("rewards").and_then(Value::as_object);
+            let summed = terms.map(|terms| terms.values().map(|r| r.as_f64().unwrap()).sum());
+            trajectories.push(Trajectory {
+                role: if t.get("role").is_some() { Role::Auxiliary } else { Role::Member },
+                episode,
+                reward: t.get("reward").map(|r| r.as_f64().unwrap()).or(summed),
+                weight: t.get("weight").map(|w| w.as_f64().unwrap()),
+                mask: t.get("mask").map_or_else(|| vec![1.0; logp.len()], numbers),
+                segment: vec![0; logp.len()],
+                ref_logp: t.get("ref_logp").map(numbers),
+                ..Trajectory::default()
+            });
+            old.push(t.get("old_logp").map(numbers));
+            rows.push(Rows { entropy: vec![0.0; logp.len()], logp, ..Rows::default() });
+        }
+        study.groups.push(Comparison { trajectories, ..Comparison::default() });
+        study.rows.push(rows);
+        study.old_logp.push(old);
+    }
+    study
+}
+
+/// A system's frozen loss and derivatives, made from naive arithmetic by others.
+fn compare_system(case: &str, advantage: Value, objective: Value) {
+    let case: Value = serde_json::from_str(case).unwrap();
+    let method = Method {
+        advantage: serde_json::from_value(advantage).unwrap(),
+        objective: serde_json::from_value(objective).unwrap(),
+        ..Method::default()
+    };
+    let got = method.calculate(&study(&case), &mut Memory::default()).unwrap();
+    let want = &case["expected"];
+    assert!(close(got.loss, want["loss"].as_f64().unwrap()), "{}: {} {}", case["recipe"], got.loss, want["loss"]);
+    for (g, group) in got.parts.iter().enumerate() {
+        for (t, part) in group.iter().enumerate() {
+            let slopes = numbers(&want["d_logp"][g][t]);
+            assert_eq!(part.gradients.logp.len(), slopes.len());
+            for (g, w) in part.gradients.logp.iter().zip(&slopes) {
+                assert!(close(*g, *w), "{}: {g} {w}", case["recipe"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn system_23_disco() {
+    let case = include_str!("../../cohort/tests/golden/algorithms/disco.json");
+    compare_system(case, json!({}), json!({ "surrogate": { "disco": {} } }));
+}
+
+#[test]
+fn system_43_expo() {
+    let case = include_str!("../../cohort/tests/golden/algorithms/expo.json");
+    compare_system(case, json!({}), json!({ "kl": { "coefficient": 0.04 }, "auxiliary": { "coefficient": 0.04 } }));
+}
+
+#[test]
+fn system_48_nft() {
+    let case = include_str!("../../cohort/tests/golden/algorithms/nft.json");
+    let denominator = json!({ "constant": { "length": 1000.0 } });
+    compare_system(case, json!({}), json!({ "surrogate": { "nft": {} }, "denominator": denominator }));
+}
+
+#[test]
+fn system_59_guide_grpo() {
+    let case = include_str!("../../cohort/tests/golden/algorithms/guide-grpo.json");
+    compare_system(case, json!({ "scale": { "std": { "eps": 1e-6 } } }), json!({ "context": "sampled" }));
+}
+
+#[test]
+fn system_63_reg_grpo() {
+    let case = include_str!("../../cohort/tests/golden/algorithms/reg-grpo.json");
+    let objective = json!({ "surrogate": { "regression": {} }, "kl": { "coefficient": 0.1 } });
+    compare_system(case, json!({ "scale": { "std": { "ddof": 0 } } }), objective);
 }
