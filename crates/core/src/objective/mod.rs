@@ -14,6 +14,7 @@ pub mod gumbel_density;
 mod likelihood;
 mod log_ratio;
 mod luspo;
+mod mismatch;
 mod nft;
 mod policy_gradient;
 mod rebel;
@@ -35,11 +36,12 @@ pub use disco::{Constraint, ConstraintEstimator, Disco, Negatives, Score};
 pub use divergence::{Divergence, Estimator};
 pub use dpo::{Chosen, Dpo};
 pub use dro::Dro;
-pub use entropy::Entropy;
+pub use entropy::{Entropy, next_coefficient};
 pub use evaluation::{Evaluation, Seen};
-pub use gate::Gate;
+pub use gate::{Against, Gate, Order};
 pub use log_ratio::RatioLevel;
 pub use luspo::Luspo;
+pub use mismatch::{Level, Mismatch};
 pub use nft::{Nft, PromptWeight};
 pub use policy_gradient::PolicyGradient;
 pub use rebel::Rebel;
@@ -52,7 +54,6 @@ pub use vespo::Vespo;
 
 use crate::{
     method_error::{MethodError, Place},
-    metric::Metric,
     registry::Entry,
     trajectory::check_column,
     weight::Weighting,
@@ -73,6 +74,46 @@ pub const ENTRIES: &[&Entry] = &[
     &dro::ENTRY,
     &context::SCORED,
     &context::SAMPLED,
+    log_ratio::ENTRIES[0],
+    log_ratio::ENTRIES[1],
+    log_ratio::ENTRIES[2],
+    log_ratio::ENTRIES[3],
+    log_ratio::ENTRIES[4],
+    log_ratio::ENTRIES[5],
+    log_ratio::ENTRIES[6],
+    log_ratio::ENTRIES[7],
+    log_ratio::ENTRIES[8],
+    gate::ENTRIES[0],
+    gate::ENTRIES[1],
+    gate::ENTRIES[2],
+    gate::ENTRIES[3],
+    gate::ENTRIES[4],
+    gate::ENTRIES[5],
+    gate::ENTRIES[6],
+    gate::ENTRIES[7],
+    gate::ENTRIES[8],
+    gate::ENTRIES[9],
+    gate::ENTRIES[10],
+    denominator::ENTRIES[0],
+    denominator::ENTRIES[1],
+    denominator::ENTRIES[2],
+    denominator::ENTRIES[3],
+    denominator::ENTRIES[4],
+    denominator::ENTRIES[5],
+    divergence::ENTRIES[0],
+    divergence::ENTRIES[1],
+    divergence::ENTRIES[2],
+    divergence::ENTRIES[3],
+    divergence::ENTRIES[4],
+    divergence::ENTRIES[5],
+    divergence::ENTRIES[6],
+    entropy::ENTRIES[0],
+    entropy::ENTRIES[1],
+    entropy::ENTRIES[2],
+    entropy::ENTRIES[3],
+    mismatch::ENTRIES[0],
+    mismatch::ENTRIES[1],
+    mismatch::ENTRIES[2],
 ];
 
 /// How much of a batch must be seen at once to evaluate an objective.
@@ -100,6 +141,8 @@ pub struct Objective {
     pub entropy: Entropy,
     /// Trajectories that are trained beside the comparison.
     pub auxiliary: Auxiliary,
+    /// Between sampler and trainer.
+    pub mismatch: Mismatch,
     pub at: RowsAt,
 }
 
@@ -121,7 +164,7 @@ impl Objective {
     }
 
     pub fn scope(&self) -> Scope {
-        self.surrogate.scope()
+        self.surrogate.scope().max(self.entropy.scope()).max(self.mismatch.scope())
     }
 
     /// What the objective is before a second update on a batch.
@@ -131,7 +174,23 @@ impl Objective {
 
     /// Whether `ref_logp` is read.
     pub fn reads_reference(&self) -> bool {
-        self.kl.is_some() || self.surrogate.reads_reference()
+        self.kl.is_some_and(|kl| kl.estimator.reads_reference()) || self.surrogate.reads_reference()
+    }
+
+    /// Whether the column `kl_ref` is read.
+    pub fn reads_kl_ref(&self) -> bool {
+        self.kl.is_some_and(|kl| !kl.estimator.reads_reference())
+    }
+
+    /// Whether the column `kl_old` is read.
+    pub fn reads_kl_old(&self) -> bool {
+        matches!(&self.surrogate, Surrogate::PolicyGradient(it) if it.reads_kl_old())
+    }
+
+    /// Whether `behaviour_logp` is read.
+    pub fn reads_behaviour(&self) -> bool {
+        let gated = matches!(&self.surrogate, Surrogate::PolicyGradient(it) if it.reads_behaviour());
+        gated || self.mismatch.reads_behaviour()
     }
 
     /// What must be known of the whole optimizer batch before any derivative: the weights over one denominator and the
@@ -142,8 +201,9 @@ impl Objective {
     pub fn survey(&self, weighting: &Weighting, batch: &[Vec<Seen<'_>>]) -> Result<Survey, MethodError> {
         let masks = weighting.masks(batch)?;
         let counts = Counts::of(&masks);
-        let weights = self.denominator.weights(&masks);
-        Ok(Survey { counts, weights, surrogate: self.surrogate.survey(batch, &masks)? })
+        let weights = self.denominator.weights(&masks, batch)?;
+        let entropy = self.entropy.survey(batch, &masks, counts.sequences)?;
+        Ok(Survey { counts, weights, surrogate: self.surrogate.survey(batch, &masks)?, entropy })
     }
 
     /// The part of one group, trajectory by trajectory. Pure, and independent of every other group but for the
@@ -165,20 +225,22 @@ impl Objective {
         }
         let mut parts: Vec<Evaluation> = group.iter().map(|seen| Evaluation::zero(seen.trajectory.len())).collect();
         let weights = survey.weights_of(g, group);
-        let factors = group.iter().map(|seen| weighting.factor(seen)).collect::<Result<Vec<_>, _>>()?;
-        let factored: Vec<Vec<f64>> = weights
-            .iter()
-            .zip(&factors)
-            .map(|(w, f)| match f {
-                Some(f) => w.iter().zip(f).map(|(w, f)| w * f).collect(),
-                None => w.to_vec(),
-            })
-            .collect();
+        let mut factored = Vec::with_capacity(group.len());
+        for (t, (seen, weight)) in group.iter().zip(&weights).enumerate() {
+            let mut of = weight.to_vec();
+            let mismatch = self.mismatch.factor(seen, weight, Place::trajectory(g, t))?;
+            for factor in [weighting.factor(seen)?, mismatch].into_iter().flatten() {
+                of.iter_mut().zip(&factor).for_each(|(w, f)| *w *= f);
+            }
+            factored.push(of);
+        }
         self.surrogate.evaluate(g, group, &factored, survey, &mut parts)?;
         for (t, (seen, part)) in group.iter().zip(&mut parts).enumerate() {
             self.auxiliary(seen, survey, part);
-            self.divergence(seen, &weights[t], Place::trajectory(g, t), part)?;
-            self.entropy.evaluate(seen, &weights[t], Place::trajectory(g, t), part)?;
+            if let Some(divergence) = &self.kl {
+                divergence.evaluate(seen, &weights[t], Place::trajectory(g, t), part)?;
+            }
+            self.entropy.evaluate(seen, &weights[t], survey.entropy, Place::trajectory(g, t), part)?;
         }
         Ok(parts)
     }
@@ -194,32 +256,12 @@ impl Objective {
             part.gradients.logp[i] -= weight;
         }
     }
-
-    fn divergence(
-        &self,
-        seen: &Seen<'_>,
-        weight: &[f64],
-        place: Place,
-        part: &mut Evaluation,
-    ) -> Result<(), MethodError> {
-        let Some(divergence) = self.kl else { return Ok(()) };
-        if !seen.trajectory.is_member() {
-            return Ok(());
-        }
-        let reference = seen.trajectory.ref_logp.as_ref().ok_or_else(|| MethodError::missing(place, "ref_logp"))?;
-        check_column("ref_logp", reference, weight.len(), place)?;
-        let (mut total, mut trained) = (0.0, 0.0);
-        for i in (0..weight.len()).filter(|&i| weight[i] != 0.0) {
-            let (value, slope) = divergence.estimator.of(seen.rows.logp[i], reference[i]);
-            part.loss += weight[i] * divergence.coefficient * value;
-            part.gradients.logp[i] += weight[i] * divergence.coefficient * slope;
-            total += value;
-            trained += 1.0;
-        }
-        part.metrics.add("kl", Metric::Mean { total, weight: trained });
-        Ok(())
-    }
 }
 
-#[cfg(any())]
+/// A parameter that must be above 0 and finite.
+fn above_zero(key: &str, x: f64) -> Result<(), (String, String)> {
+    if x > 0.0 && x.is_finite() { Ok(()) } else { Err((key.to_owned(), format!("is {x}, and must be above 0"))) }
+}
+
+#[cfg(test)]
 mod tests;

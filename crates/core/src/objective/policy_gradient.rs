@@ -2,8 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Evaluation, Gate, RatioLevel, Scope, Seen, log_ratio::ratio};
-use crate::{method_error::MethodError, metric::Metric};
+use super::{
+    Evaluation, Gate, RatioLevel, Scope, Seen, Staleness, Survey,
+    gate::{At, GateSurvey},
+};
+use crate::{
+    method_error::{MethodError, Place, Problem},
+    metric::Metric,
+};
 
 /// `-gate(ratio, coefficient)` of every action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -13,18 +19,34 @@ pub struct PolicyGradient {
     pub gate: Gate,
 }
 
-/// Batch statistics of ratio and gate.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum GateSurvey {
-    /// They need none.
-    None,
-}
-
 impl PolicyGradient {
-    pub(super) fn scope(&self) -> Scope {
-        match self.ratio {
-            RatioLevel::Token => Scope::Action,
+    /// What a recipe without a second update makes of ratio and gate.
+    pub fn staleness(&self) -> Staleness {
+        match (self.ratio.staleness(), self.gate.staleness()) {
+            (Staleness::Second(why), _) | (_, Staleness::Second(why)) => Staleness::Second(why),
+            (Staleness::Any, gate) => gate,
+            (ratio, _) => ratio,
         }
+    }
+
+    /// Whether the parameters are in range: the key and what is wrong with it.
+    pub fn check(&self) -> Result<(), (String, String)> {
+        self.ratio.check().map_err(|(key, problem)| (format!("ratio.{key}"), problem))?;
+        self.gate.check().map_err(|(key, problem)| (format!("gate.{key}"), problem))
+    }
+
+    /// Whether the column `kl_old` must be there.
+    pub fn reads_kl_old(&self) -> bool {
+        self.ratio.reads_kl_old()
+    }
+
+    /// Whether `behaviour_logp` must be there.
+    pub fn reads_behaviour(&self) -> bool {
+        self.gate.reads_behaviour()
+    }
+
+    pub(super) fn scope(&self) -> Scope {
+        self.ratio.scope().max(self.gate.scope())
     }
 
     /// `masks` are the final ones, in the shape of the batch.
@@ -33,35 +55,81 @@ impl PolicyGradient {
         batch: &[Vec<Seen<'_>>],
         masks: &[Vec<Option<Vec<f64>>>],
     ) -> Result<GateSurvey, MethodError> {
-        let _ = (batch, masks);
-        Ok(GateSurvey::None)
+        self.gate.survey(self.ratio, batch, masks)
     }
 
-    /// Adds the loss of a group and its derivatives to `parts`; an action of weight 0 is not looked at.
+    /// Adds the loss of a group and its derivatives to `parts`. Which actions a shared ratio is made of is the
+    /// survey's say; an action of weight 0 adds nothing to the loss.
     pub(super) fn evaluate(
         &self,
         g: usize,
         group: &[Seen<'_>],
         weights: &[Vec<f64>],
-        survey: &GateSurvey,
+        survey: &Survey,
+        gate: &GateSurvey,
         parts: &mut [Evaluation],
     ) -> Result<(), MethodError> {
-        let _ = (g, survey);
-        for ((seen, weight), part) in group.iter().zip(weights).zip(parts) {
-            let (mut trained, mut closed, mut largest) = (0.0, 0.0, f64::NEG_INFINITY);
-            for i in (0..weight.len()).filter(|&i| weight[i] != 0.0) {
-                let ratio = ratio(seen.rows.logp[i], seen.old_logp[i]);
-                let gated = self.gate.of(ratio, seen.credit.coefficient[i]);
-                part.loss -= weight[i] * gated.value;
-                part.gradients.logp[i] -= weight[i] * gated.slope * ratio;
-                trained += 1.0;
-                closed += f64::from(u8::from(gated.closed));
-                largest = f64::max(largest, ratio);
+        for (t, ((seen, weight), part)) in group.iter().zip(weights).zip(parts).enumerate() {
+            if let Some(mask) = survey.weights[g][t].as_deref() {
+                self.trajectory(seen, mask, weight, gate.selected(g, t), Place::trajectory(g, t), part)?;
             }
-            if trained > 0.0 {
-                part.metrics.add("clip_fraction", Metric::Mean { total: closed, weight: trained });
-                part.metrics.add("ratio_max", Metric::Max(largest));
+        }
+        Ok(())
+    }
+
+    fn trajectory(
+        &self,
+        seen: &Seen<'_>,
+        mask: &[f64],
+        weight: &[f64],
+        selected: &[usize],
+        place: Place,
+        part: &mut Evaluation,
+    ) -> Result<(), MethodError> {
+        let mut ratios = self.ratio.of(seen, mask, place)?;
+        let old = self.ratio.old(seen);
+        let drift = self.gate.drift(seen, old, mask, place)?;
+        let mut selected = selected.iter().copied().peekable();
+        let (mut loss, mut slopes) = (0.0, 0.0);
+        let (mut trained, mut closed, mut largest) = (0.0, 0.0, f64::NEG_INFINITY);
+        // From here on a slot holds the derivative of the loss by the action's log ratio.
+        let mut upstream = std::mem::take(&mut ratios.values);
+        for (i, slot) in upstream.iter_mut().enumerate() {
+            let picked = selected.next_if_eq(&i).is_some();
+            let (w, ratio) = (weight[i], *slot);
+            *slot = 0.0;
+            if w == 0.0 {
+                continue;
             }
+            let at = At {
+                ratio,
+                advantage: seen.credit.coefficient[i],
+                logp: seen.rows.logp[i],
+                old_logp: old[i],
+                selected: picked,
+                drift,
+            };
+            let gated = self.gate.of(at);
+            loss -= w * gated.value;
+            if gated.slope != 0.0 {
+                *slot = -w * gated.slope * ratio;
+                slopes += slot.abs();
+            }
+            if gated.by_logp != 0.0 {
+                part.gradients.logp[i] -= w * gated.by_logp;
+            }
+            trained += 1.0;
+            closed += f64::from(u8::from(gated.closed));
+            largest = f64::max(largest, ratio);
+        }
+        if !(loss.is_finite() && slopes.is_finite()) {
+            return Err(MethodError { place, field: "ratio".to_owned(), problem: Problem::NotFinite { got: largest } });
+        }
+        part.loss += loss;
+        ratios.backward(&upstream, mask, part);
+        if trained > 0.0 {
+            part.metrics.add("clip_fraction", Metric::Mean { total: closed, weight: trained });
+            part.metrics.add("ratio_max", Metric::Max(largest));
         }
         Ok(())
     }

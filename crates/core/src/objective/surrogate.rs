@@ -7,10 +7,11 @@ use super::{
     disco::{ConstraintSurvey, Disco},
     dpo::Dpo,
     dro::Dro,
+    gate::GateSurvey,
     likelihood,
     luspo::Luspo,
     nft::Nft,
-    policy_gradient::{GateSurvey, PolicyGradient},
+    policy_gradient::PolicyGradient,
     rebel::Rebel,
     regression::Regression,
     sequence_weight,
@@ -118,7 +119,8 @@ impl Surrogate {
     /// The key, relative to the surrogate, and what is wrong with its value.
     pub fn check(&self) -> Result<(), (String, String)> {
         match self {
-            Surrogate::PolicyGradient(_) | Surrogate::Likelihood => Ok(()),
+            Surrogate::PolicyGradient(it) => it.check(),
+            Surrogate::Likelihood => Ok(()),
             Surrogate::Regression(it) => it.check(),
             Surrogate::Rebel(it) => it.check(),
             Surrogate::Disco(it) => it.check(),
@@ -134,7 +136,8 @@ impl Surrogate {
     /// What it needs of the age of a batch.
     pub fn staleness(&self) -> Staleness {
         match self {
-            Surrogate::PolicyGradient(_) | Surrogate::Likelihood | Surrogate::Dpo(_) => Staleness::Any,
+            Surrogate::PolicyGradient(it) => it.staleness(),
+            Surrogate::Likelihood | Surrogate::Dpo(_) => Staleness::Any,
             Surrogate::Regression(_) => {
                 Staleness::Second("at the first update every log-ratio is 0, and there is nothing to standardise")
             }
@@ -208,8 +211,8 @@ impl Surrogate {
         parts: &mut [Evaluation],
     ) -> Result<(), MethodError> {
         match (self, &survey.surrogate) {
-            (Surrogate::PolicyGradient(it), SurrogateSurvey::PolicyGradient(survey)) => {
-                return it.evaluate(g, group, weights, survey, parts);
+            (Surrogate::PolicyGradient(it), SurrogateSurvey::PolicyGradient(gate)) => {
+                return it.evaluate(g, group, weights, survey, gate, parts);
             }
             (Surrogate::Disco(it), SurrogateSurvey::Constraint(constraint)) => {
                 return it.evaluate(g, group, survey, constraint, parts);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Counts, Seen, surrogate::SurrogateSurvey};
+use super::{Counts, Seen, entropy::EntropySurvey, surrogate::SurrogateSurvey};
 
 /// Weights over the one denominator, and the statistics of batch-scope choices. Constant in every derivative.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +11,7 @@ pub struct Survey {
     /// In the shape of the batch; `None` for what is not counted.
     pub(super) weights: Vec<Vec<Option<Vec<f64>>>>,
     pub(super) surrogate: SurrogateSurvey,
+    pub(super) entropy: EntropySurvey,
 }
 
 impl Survey {

@@ -1,205 +1,302 @@
-//! The objective against a loop written from the formula, finite differences and closed forms.
+//! The whole objective by hand: closed forms, kinks, and who is counted.
 
-use proptest::prelude::*;
+use super::{
+    gate::{At, Gated},
+    *,
+};
+use crate::{
+    advantage::{Credit, Kept},
+    row::Rows,
+    trajectory::{Role, Trajectory},
+};
 
-use super::*;
-
-#[derive(Clone, Debug)]
 struct Case {
+    trajectory: Trajectory,
+    credit: Credit,
     rows: Rows,
     old: Vec<f64>,
-    reference: Vec<f64>,
-    coefficient: Vec<f64>,
-    mask: Vec<f64>,
 }
 
-fn case() -> impl Strategy<Value = Case> {
-    prop::collection::vec(
-        (-3.0..0.0f64, 0.0..2.0f64, -0.5..0.5f64, -0.5..0.5f64, -2.0..2.0f64, prop::bool::weighted(0.8)),
-        0..7,
-    )
-    .prop_map(|actions| Case {
-        rows: Rows {
-            logp: actions.iter().map(|a| a.0).collect(),
-            entropy: actions.iter().map(|a| a.1).collect(),
-            ..Rows::default()
-        },
-        old: actions.iter().map(|a| a.0 + a.2).collect(),
-        reference: actions.iter().map(|a| a.0 + a.3).collect(),
-        coefficient: actions.iter().map(|a| a.4).collect(),
-        mask: actions.iter().map(|a| f64::from(a.5)).collect(),
-    })
+fn case(logp: &[f64], coefficient: &[f64]) -> Case {
+    Case {
+        trajectory: Trajectory { mask: vec![1.0; logp.len()], ..Trajectory::default() },
+        credit: Credit { coefficient: coefficient.to_vec(), kept: Kept::Trained },
+        rows: Rows { logp: logp.to_vec(), entropy: vec![0.5; logp.len()], ..Rows::default() },
+        old: logp.to_vec(),
+    }
 }
 
-fn objective() -> impl Strategy<Value = Objective> {
-    let gate =
-        prop_oneof![Just(Gate::None), (0.05..0.4f64, 0.05..0.4f64).prop_map(|(low, high)| Gate::Clip { low, high })];
-    let surrogate = prop_oneof![
-        gate.prop_map(|gate| Surrogate::PolicyGradient { ratio: RatioLevel::Token, gate }),
-        Just(Surrogate::Likelihood)
-    ];
-    let denominator = prop_oneof![
-        Just(Denominator::Sequence),
-        Just(Denominator::Tokens),
-        (1.0..50.0f64).prop_map(|length| Denominator::Constant { length })
-    ];
-    let estimator = prop_oneof![Just(Estimator::K1), Just(Estimator::K2), Just(Estimator::K3)];
-    let kl = prop::option::of(
-        (estimator, 0.01..0.5f64).prop_map(|(estimator, coefficient)| Divergence { estimator, coefficient }),
-    );
-    (surrogate, denominator, kl, prop_oneof![Just(0.0), 0.01..0.3f64])
-        .prop_map(|(surrogate, denominator, kl, entropy_bonus)| Objective { surrogate, denominator, kl, entropy_bonus })
-}
-
-fn evaluate(objective: &Objective, batch: &[Case]) -> Vec<Evaluation> {
-    let weights = objective.denominator.weights(&batch.iter().map(|c| c.mask.clone()).collect::<Vec<_>>());
-    batch.iter().zip(&weights).map(|(c, w)| one(objective, c, w)).collect()
-}
-
-fn one(objective: &Objective, c: &Case, weight: &[f64]) -> Evaluation {
-    let t = Trajectory {
-        rows: &c.rows,
-        old_logp: &c.old,
-        ref_logp: Some(&c.reference),
-        coefficient: &c.coefficient,
-        weight,
+fn evaluate(objective: &Objective, group: &[Case]) -> Result<Vec<Evaluation>, MethodError> {
+    let see = |c| {
+        let Case { trajectory, credit, rows, old }: &Case = c;
+        Seen { trajectory, credit, rows, old_logp: old }
     };
-    objective.evaluate(&t).unwrap()
+    let batch = vec![group.iter().map(see).collect::<Vec<_>>()];
+    let weighting = Weighting::default();
+    let survey = objective.survey(&weighting, &batch)?;
+    objective.evaluate(&weighting, 0, &batch[0], &survey)
 }
 
-/// The loss of a batch, from the formulas and nothing else.
-fn oracle(objective: &Objective, batch: &[Case]) -> f64 {
-    let all: f64 = batch.iter().map(|c| c.mask.iter().sum::<f64>()).sum();
-    let mut loss = 0.0;
-    for c in batch {
-        let own: f64 = c.mask.iter().sum();
-        for i in 0..c.mask.len() {
-            if c.mask[i] == 0.0 {
-                continue;
-            }
-            let denominator = match objective.denominator {
-                Denominator::Sequence => batch.len() as f64 * own,
-                Denominator::Tokens => all,
-                Denominator::Constant { length } => batch.len() as f64 * length,
-            };
-            let a = c.coefficient[i];
-            let mut term = match objective.surrogate {
-                Surrogate::Likelihood => -a * c.rows.logp[i],
-                Surrogate::PolicyGradient { gate, .. } => {
-                    let r = c.rows.logp[i].exp() / c.old[i].exp();
-                    match gate {
-                        Gate::None => -r * a,
-                        Gate::Clip { low, high } => -f64::min(r * a, r.clamp(1.0 - low, 1.0 + high) * a),
-                    }
-                }
-            };
-            if let Some(kl) = objective.kl {
-                let q_over_p = c.reference[i].exp() / c.rows.logp[i].exp();
-                term += kl.coefficient
-                    * match kl.estimator {
-                        Estimator::K1 => -q_over_p.ln(),
-                        Estimator::K2 => 0.5 * q_over_p.ln().powi(2),
-                        Estimator::K3 => q_over_p - q_over_p.ln() - 1.0,
-                    };
-            }
-            term -= objective.entropy_bonus * c.rows.entropy[i];
-            loss += term / denominator;
-        }
-    }
-    loss
-}
-
-/// Whether a ratio lies so near a clip bound that a difference quotient would straddle the kink.
-fn near_kink(objective: &Objective, c: &Case, i: usize) -> bool {
-    let Surrogate::PolicyGradient { gate: Gate::Clip { low, high }, .. } = objective.surrogate else { return false };
-    let r = (c.rows.logp[i] - c.old[i]).exp();
-    (r - (1.0 - low)).abs() < 1e-3 || (r - (1.0 + high)).abs() < 1e-3
-}
-
-proptest! {
-    #[test]
-    fn agrees_with_the_oracle(objective in objective(), batch in prop::collection::vec(case(), 1..5)) {
-        let got: f64 = evaluate(&objective, &batch).iter().map(|e| e.loss).sum();
-        let want = oracle(&objective, &batch);
-        prop_assert!((got - want).abs() <= 1e-12 * want.abs().max(1.0), "{got} {want}");
-    }
-
-    #[test]
-    fn derivatives_are_central_differences(objective in objective(), batch in prop::collection::vec(case(), 1..4)) {
-        let h = 1e-5;
-        let gradients = evaluate(&objective, &batch);
-        for s in 0..batch.len() {
-            for i in 0..batch[s].mask.len() {
-                if near_kink(&objective, &batch[s], i) {
-                    continue;
-                }
-                let moved = |logp: f64, entropy: f64| {
-                    let mut other = batch.clone();
-                    other[s].rows.logp[i] += logp;
-                    other[s].rows.entropy[i] += entropy;
-                    oracle(&objective, &other)
-                };
-                let by_logp = (moved(h, 0.0) - moved(-h, 0.0)) / (2.0 * h);
-                let by_entropy = (moved(0.0, h) - moved(0.0, -h)) / (2.0 * h);
-                prop_assert!((gradients[s].gradients.logp[i] - by_logp).abs() < 1e-7, "{by_logp}");
-                let got = gradients[s].gradients.entropy.as_ref().map_or(0.0, |e| e[i]);
-                prop_assert!((got - by_entropy).abs() < 1e-7, "{by_entropy}");
-            }
-        }
-    }
-
-    /// One denominator: however the batch is cut into micro-batches, a row's derivative has the same bits.
-    #[test]
-    fn every_split_gives_the_same_bits(objective in objective(), batch in prop::collection::vec(case(), 2..6), cut in 1usize..5) {
-        let weights = objective.denominator.weights(&batch.iter().map(|c| c.mask.clone()).collect::<Vec<_>>());
-        let whole = evaluate(&objective, &batch);
-        let cut = cut.min(batch.len() - 1);
-        let (left, right) = batch.split_at(cut);
-        let parts: Vec<Evaluation> = left.iter().zip(&weights[..cut]).chain(right.iter().zip(&weights[cut..])).map(|(c, w)| one(&objective, c, w)).collect();
-        prop_assert_eq!(whole, parts);
-    }
+fn at(ratio: f64, advantage: f64) -> At {
+    At { ratio, advantage, logp: -2.0, old_logp: -2.0, selected: false, drift: 0.0 }
 }
 
 #[test]
 fn on_policy_the_surrogate_is_minus_the_mean_advantage_and_its_slope_the_policy_gradient() {
-    let c = Case {
-        rows: Rows { logp: vec![-0.3, -1.2], entropy: vec![0.5, 0.6], ..Rows::default() },
-        old: vec![-0.3, -1.2],
-        reference: vec![0.0; 2],
-        coefficient: vec![0.7, -0.4],
-        mask: vec![1.0; 2],
-    };
-    let e = &evaluate(&Objective::default(), &[c])[0];
-    assert!((e.loss + 0.15).abs() < 1e-15);
-    assert_eq!(e.gradients.logp, [-0.35, 0.2]);
-    assert_eq!(e.metrics.get("clip_fraction"), Some(0.0));
-    assert_eq!(e.metrics.get("ratio_max"), Some(1.0), "the first ratio is exactly 1");
+    let part = evaluate(&Objective::default(), &[case(&[-0.3, -1.2], &[0.7, -0.4])]).unwrap().remove(0);
+    assert!((part.loss + 0.15).abs() < 1e-15);
+    assert_eq!(part.gradients.logp, [-0.35, 0.2]);
+    assert_eq!(part.metrics.get("clip_fraction"), Some(0.0));
+    assert_eq!(part.metrics.get("ratio_max"), Some(1.0), "the first ratio is exactly 1");
+    assert_eq!(part.metrics.get("entropy"), Some(0.5));
+    assert_eq!(part.gradients.entropy, None);
+    assert_eq!(part.gradients.kl_ref, None);
 }
 
 #[test]
-fn the_gate_closes_on_one_side_only() {
-    let gate = Gate::Clip { low: 0.2, high: 0.3 };
-    assert_eq!(gate.of(1.31, 2.0), super::gate::Gated { value: 2.6, slope: 0.0, closed: true });
-    assert!(!gate.of(0.5, 2.0).closed, "a good action that became rare is pulled back");
-    assert!(gate.of(0.79, -1.0).closed);
-    assert!(!gate.of(5.0, -1.0).closed, "a bad action that became likely is pushed down without bound");
-    assert!(!gate.of(9.0, 0.0).closed);
-    // At the kink the gate is still open.
-    assert_eq!(gate.of(1.3, 2.0).slope, 2.0);
+fn likelihood_is_the_mean_over_the_tokens_of_the_batch() {
+    let group = [case(&[-0.5, -1.5], &[1.0, 1.0]), case(&[-2.0], &[1.0])];
+    let parts = evaluate(&Objective::likelihood(), &group).unwrap();
+    assert!((parts[0].loss + parts[1].loss - 4.0 / 3.0).abs() < 1e-15);
+    assert_eq!(parts[0].gradients.logp, [-1.0 / 3.0; 2]);
 }
 
 #[test]
 fn a_missing_reference_is_an_error_that_names_it() {
-    let objective =
-        Objective { kl: Some(Divergence { estimator: Estimator::K3, coefficient: 0.1 }), ..Objective::default() };
-    let rows = Rows { logp: vec![0.0], entropy: vec![0.0], ..Rows::default() };
-    let t = Trajectory { rows: &rows, old_logp: &[0.0], ref_logp: None, coefficient: &[1.0], weight: &[1.0] };
-    assert_eq!(objective.evaluate(&t), Err(MissingColumn { column: "ref_logp" }));
+    let objective = Objective { kl: Some(Divergence::default()), ..Objective::default() };
+    assert!(objective.reads_reference() && !objective.reads_kl_ref());
+    let error = evaluate(&objective, &[case(&[0.0], &[1.0])]).unwrap_err();
+    assert_eq!(error, MethodError::missing(Place::trajectory(0, 0), "ref_logp"));
+    let exact = Divergence { estimator: Estimator::Exact, coefficient: 0.1 };
+    let objective = Objective { kl: Some(exact), ..Objective::default() };
+    assert!(!objective.reads_reference() && objective.reads_kl_ref());
+    let error = evaluate(&objective, &[case(&[0.0], &[1.0])]).unwrap_err();
+    assert_eq!(error, MethodError::missing(Place::trajectory(0, 0), "kl_ref"));
+}
+
+#[test]
+fn the_exact_divergence_pulls_at_its_own_column() {
+    let exact = Divergence { estimator: Estimator::Exact, coefficient: 0.1 };
+    let objective = Objective { kl: Some(exact), ..Objective::default() };
+    let mut one = case(&[-1.0, -1.0], &[0.0, 0.0]);
+    one.rows.kl_ref = Some(vec![0.3, 0.5]);
+    let part = evaluate(&objective, &[one]).unwrap().remove(0);
+    assert!((part.loss - 0.04).abs() < 1e-15);
+    assert_eq!(part.gradients.kl_ref, Some(vec![0.05, 0.05]));
+    assert_eq!(part.metrics.get("kl"), Some(0.4));
+}
+
+#[test]
+fn estimators_by_hand() {
+    let of = |estimator: Estimator| estimator.of(-1.0, -1.5, -1.2).unwrap();
+    assert_eq!(of(Estimator::K1), (0.5, 1.0));
+    assert_eq!(of(Estimator::K2), (0.125, 0.5));
+    assert_eq!(of(Estimator::Abs), (0.5, 1.0));
+    assert_eq!(Estimator::Abs.of(-1.5, -1.0, 0.0), Some((0.5, -1.0)));
+    assert_eq!(Estimator::Abs.of(-1.0, -1.0, 0.0), Some((0.0, 0.0)), "the kink has the derivative between its sides");
+    let k3 = (-0.5f64).exp() - 0.5;
+    assert!((of(Estimator::K3).0 - k3).abs() < 1e-15);
+    assert!((of(Estimator::K3).1 - (1.0 - (-0.5f64).exp())).abs() < 1e-15);
+    let r = 0.2f64.exp();
+    assert!((of(Estimator::Corrected).0 - r * k3).abs() < 1e-15);
+    assert!((of(Estimator::Corrected).1 - r * 0.5).abs() < 1e-15);
+    assert_eq!(Estimator::Exact.of(0.0, 0.0, 0.0), None);
 }
 
 #[test]
 fn fully_masked_sequences_weigh_nothing_and_count_as_one() {
-    let weights = Denominator::Sequence.weights(&[vec![0.0, 0.0], vec![1.0, 1.0]]);
-    assert_eq!(weights, [vec![0.0, 0.0], vec![0.25, 0.25]]);
-    assert_eq!(Denominator::Tokens.weights(&[vec![0.0], vec![]]), [vec![0.0], vec![]]);
+    let weights = |denominator: Denominator, masks: &[&[f64]]| -> Vec<Vec<f64>> {
+        let masks: Vec<Option<Vec<f64>>> = masks.iter().map(|m| Some(m.to_vec())).collect();
+        denominator.weights(&[masks], &[]).unwrap().remove(0).into_iter().flatten().collect()
+    };
+    let half: &[&[f64]] = &[&[0.0, 0.0], &[1.0, 1.0]];
+    assert_eq!(weights(Denominator::Sequence, half), [[0.0, 0.0], [0.25, 0.25]]);
+    assert_eq!(weights(Denominator::Constant { length: 4.0 }, half), [[0.0, 0.0], [0.125, 0.125]]);
+    assert_eq!(weights(Denominator::Tokens, &[&[0.0], &[]]), [vec![0.0], vec![]]);
+    assert_eq!(weights(Denominator::Sequence, &[&[0.0], &[]]), [vec![0.0], vec![]]);
+}
+
+#[test]
+fn groups_weigh_the_same_under_group_tokens() {
+    let masks = vec![vec![Some(vec![1.0; 3]), Some(vec![1.0])], vec![Some(vec![1.0, 0.0]), None], vec![None]];
+    let weights = Denominator::GroupTokens.weights(&masks, &[]).unwrap();
+    assert_eq!(weights[0], [Some(vec![0.125; 3]), Some(vec![0.125])]);
+    assert_eq!(weights[1], [Some(vec![0.5, 0.0]), None]);
+}
+
+#[test]
+fn auxiliaries_and_dropped_members_are_in_no_denominator() {
+    let mut auxiliary = case(&[-1.0, -2.0], &[0.5, 0.5]);
+    auxiliary.trajectory.role = Role::Auxiliary;
+    let mut dropped = case(&[-1.0], &[5.0]);
+    dropped.credit.kept = Kept::Dropped;
+    let objective = Objective {
+        denominator: Denominator::Tokens,
+        kl: Some(Divergence::default()),
+        entropy: Entropy::Bonus { coefficient: 0.1 },
+        ..Objective::default()
+    };
+    let mut member = case(&[-1.0, -1.0], &[1.0, 1.0]);
+    member.trajectory.ref_logp = Some(vec![-1.0; 2]);
+    dropped.trajectory.ref_logp = Some(vec![-1.0]);
+    let parts = evaluate(&objective, &[member, auxiliary, dropped]).unwrap();
+    assert!((parts[0].loss + 1.0 + 0.05).abs() < 1e-15);
+    assert_eq!(parts[1].gradients.logp, [-0.5, -0.5], "its coefficient over one group");
+    assert_eq!(parts[1].loss, 1.5);
+    assert_eq!((parts[2].loss, &parts[2].gradients.logp[..]), (0.0, &[0.0][..]));
+}
+
+#[test]
+fn the_soft_gate_is_smooth_and_has_the_advantage_for_its_slope_at_1() {
+    let gate = Gate::Soft { positive: 1.0, negative: 1.05 };
+    for advantage in [2.0, -2.0] {
+        let temperature = if advantage > 0.0 { 1.0 } else { 1.05 };
+        let here = gate.of(at(1.0, advantage));
+        assert_eq!(here.slope, advantage);
+        assert!((here.value - 2.0 * advantage / temperature).abs() < 1e-15);
+        let h = 1e-6;
+        let slope = (gate.of(at(1.7 + h, advantage)).value - gate.of(at(1.7 - h, advantage)).value) / (2.0 * h);
+        assert!((gate.of(at(1.7, advantage)).slope - slope).abs() < 1e-9);
+    }
+    assert_eq!(gate.of(at(1e9, 1.0)).slope, 0.0);
+    assert_eq!(gate.of(at(1e9, 1.0)).value, 4.0);
+}
+
+#[test]
+fn past_its_bound_cispo_keeps_a_gradient_and_clip_does_not() {
+    let cispo = Gate::Cispo { low: 0.5, high: 0.25 };
+    assert_eq!(cispo.of(at(4.0, 2.0)), Gated { value: -5.0, slope: 0.0, by_logp: 2.5, closed: true });
+    assert_eq!(cispo.of(at(0.25, 2.0)), Gated { value: -2.0, slope: 0.0, by_logp: 1.0, closed: true });
+    assert_eq!(cispo.of(at(1.25, -2.0)), Gated { value: 5.0, slope: 0.0, by_logp: -2.5, closed: false });
+    assert_eq!(Gate::Cispo { low: 1.0, high: 0.25 }.of(at(1e-9, 1.0)).by_logp, 1e-9, "no lower bound");
+}
+
+#[test]
+fn masks_are_open_exactly_at_their_bounds() {
+    let drifted = |drift: f64, advantage: f64| {
+        let gate = Gate::SequenceMask { delta: 0.5, against: Against::Old, low: 0.2, high: 0.2 };
+        gate.of(At { drift, ..at(1.0, advantage) }).closed
+    };
+    assert!(!drifted(0.5, -1.0) && drifted(0.51, -1.0) && !drifted(9.0, 1.0) && !drifted(9.0, 0.0));
+    let moved = |from: f64, to: f64, advantage: f64| {
+        let gate = Gate::TvMask { low: 0.25, high: 0.25, cap: 2.0 };
+        gate.of(At { logp: to.ln(), old_logp: from.ln(), ..at(to / from, advantage) })
+    };
+    assert!(moved(0.5, 0.76, 1.0).closed && !moved(0.5, 0.76, -1.0).closed && !moved(0.5, 0.1, 1.0).closed);
+    assert!(moved(0.5, 0.24, -1.0).closed && !moved(0.5, 0.74, 1.0).closed);
+    assert_eq!(moved(0.01, 0.1, 1.0).by_logp, 2.0, "the weight is capped");
+    // Both are powers of two, and the logarithm and exponential of them exact enough to stand at the bound.
+    let edge = Gate::TvMask { low: 1.0 - 0.5, high: 0.5, cap: 2.0 };
+    assert!(!edge.of(At { logp: 0.0, old_logp: 0.5f64.ln(), ..at(2.0, 1.0) }).closed);
+    let divergence = |from: f64, to: f64, advantage: f64| {
+        let gate = Gate::KlMask { low: 0.05, high: 0.05, cap: 20.0 };
+        gate.of(At { logp: to.ln(), old_logp: from.ln(), ..at(to / from, advantage) }).closed
+    };
+    // q ln(q/p) + (1-q) ln((1-q)/(1-p)) of 0.5 and 0.7 is 0.087, of 0.5 and 0.6 0.020.
+    assert!(divergence(0.5, 0.7, 1.0) && !divergence(0.5, 0.6, 1.0) && !divergence(0.5, 0.7, -1.0));
+    assert!(divergence(0.5, 0.3, -1.0) && !divergence(0.5, 0.3, 1.0));
+    assert!(!divergence(0.5, 1.0, -1.0), "a certain action is no division by 0");
+}
+
+#[test]
+fn the_penalty_of_kl_cov_has_no_side_where_the_rows_are_equal() {
+    let gate = Gate::KlCov { fraction: 0.5, coefficient: 0.3 };
+    let picked = |logp: f64| gate.of(At { selected: true, logp, ..at(1.0, 2.0) });
+    assert_eq!((picked(-2.0).value, picked(-2.0).by_logp), (2.0, 0.0));
+    assert!((picked(-1.5).value - 1.85).abs() < 1e-15);
+    assert_eq!((picked(-1.5).by_logp, picked(-2.5).by_logp), (-0.3, 0.3));
+    assert_eq!(gate.of(at(1.0, 2.0)).value, 2.0);
+}
+
+#[test]
+fn the_actions_of_largest_covariance_are_selected_and_still_counted() {
+    let group = [case(&[-1.0, -2.0], &[2.0, 1.0]), case(&[-3.0, -4.0], &[0.0, 1.0])];
+    // mean logp -2.5, mean A 1: c = 1.5, 0, 0.5, 0.
+    let with = |gate: Gate| {
+        let surrogate = Surrogate::PolicyGradient(PolicyGradient { ratio: RatioLevel::Token, gate });
+        let objective = Objective { surrogate, denominator: Denominator::Tokens, ..Objective::default() };
+        assert_eq!(objective.scope(), Scope::Batch);
+        let parts = evaluate(&objective, &group).unwrap();
+        [parts[0].gradients.logp.clone(), parts[1].gradients.logp.clone()].concat()
+    };
+    let clip_cov = |fraction: f64, order: Order| {
+        with(Gate::ClipCov { fraction, least: -1.0, most: 5.0, order, low: 0.2, high: 0.2 })
+    };
+    assert_eq!(clip_cov(0.25, Order::Largest), [0.0, -0.25, 0.0, -0.25]);
+    assert_eq!(clip_cov(0.5, Order::Largest), [0.0, -0.25, 0.0, -0.25]);
+    assert_eq!(clip_cov(0.75, Order::Largest), [0.0, 0.0, 0.0, -0.25], "equal ones in the order of the batch");
+    assert_eq!(clip_cov(0.5, Order::First), [0.0, 0.0, 0.0, -0.25]);
+    assert_eq!(clip_cov(0.0002, Order::First), [0.0, -0.25, 0.0, -0.25], "at least one");
+    let some = Gate::ClipCov { fraction: 1.0, least: 0.0, most: 1.5, order: Order::First, low: 0.2, high: 0.2 };
+    assert_eq!(with(some), [-0.5, -0.25, 0.0, -0.25], "strictly between the bounds");
+}
+
+#[test]
+fn the_bonus_is_there_while_the_batch_is_below_the_target() {
+    let loss = |target: f64| {
+        let entropy = Entropy::Adaptive { coefficient: 0.1, target, step: 0.01 };
+        let part =
+            evaluate(&Objective { entropy, ..Objective::default() }, &[case(&[-1.0], &[0.0])]).unwrap().remove(0);
+        (part.loss, part.gradients.entropy)
+    };
+    assert_eq!(loss(0.5), (-0.05, Some(vec![-0.1])), "exactly at the target there is a bonus");
+    assert_eq!(loss(0.4), (0.0, None));
+    let entropy = Entropy::Adaptive { coefficient: 0.1, target: 0.4, step: 0.01 };
+    assert_eq!(entropy.next(0.3), Entropy::Adaptive { coefficient: 0.11, target: 0.4, step: 0.01 });
+    assert_eq!(Entropy::None.next(0.3), Entropy::None);
+}
+
+#[test]
+fn parameters_out_of_range_are_named() {
+    let key = |check: Result<(), (String, String)>| check.unwrap_err().0;
+    assert_eq!(key(Gate::Clip { low: 1.5, high: 0.2 }.check()), "clip.low");
+    assert_eq!(key(Gate::Clip { low: 0.2, high: f64::NAN }.check()), "clip.high");
+    assert_eq!(key(Gate::ClipHigher { low: 0.2, high: 0.2 }.check()), "clip_higher.high");
+    assert_eq!(key(Gate::DualClip { low: 0.2, high: 0.2, c: 1.0 }.check()), "dual_clip.c");
+    assert_eq!(key(Gate::Cispo { low: 0.0, high: 0.2 }.check()), "cispo.low");
+    assert_eq!(key(Gate::Soft { positive: 0.0, negative: 1.0 }.check()), "soft.positive");
+    assert_eq!(key(Gate::Soft { positive: 1.0, negative: -1.0 }.check()), "soft.negative");
+    let masked = Gate::SequenceMask { delta: 0.0, against: Against::Old, low: 0.2, high: 0.2 };
+    assert_eq!(key(masked.check()), "sequence_mask.delta");
+    assert_eq!(key(Gate::TvMask { low: 0.1, high: 1.5, cap: 2.0 }.check()), "tv_mask.high");
+    assert_eq!(key(Gate::KlMask { low: 0.1, high: 0.1, cap: 1.0 }.check()), "kl_mask.cap");
+    assert_eq!(key(Gate::KlCov { fraction: 0.0, coefficient: 1.0 }.check()), "kl_cov.fraction");
+    let cov = |fraction, least, most| Gate::ClipCov { fraction, least, most, order: Order::First, low: 0.2, high: 0.2 };
+    assert_eq!(key(cov(1.5, 1.0, 5.0).check()), "clip_cov.fraction");
+    assert_eq!(key(cov(0.5, f64::NAN, 5.0).check()), "clip_cov.least");
+    assert_eq!(key(cov(0.5, 1.0, 1.0).check()), "clip_cov.most");
+    let ratio = RatioLevel::GeometricClip { low: 0.4, high: 0.0 };
+    assert_eq!(key(ratio.check()), "geometric_clip.high");
+    assert_eq!(key(PolicyGradient { ratio, gate: Gate::None }.check()), "ratio.geometric_clip.high");
+    let gate = Gate::Clip { low: 0.0, high: 0.2 };
+    assert_eq!(key(PolicyGradient { ratio: RatioLevel::None, gate }.check()), "gate.clip.low");
+    assert_eq!(key(Denominator::Constant { length: 0.0 }.check()), "constant.length");
+    assert_eq!(key(Denominator::Fixed { divisor: f64::INFINITY }.check()), "fixed.divisor");
+    assert_eq!(key(Divergence { coefficient: 0.0, ..Divergence::default() }.check()), "coefficient");
+    let clamped = Estimator::K3Clamped { difference: 0.0, value: 1.0 };
+    let clamped = Divergence { estimator: clamped, coefficient: 1.0 };
+    assert_eq!(key(clamped.check()), "estimator.k3_clamped.difference");
+    assert_eq!(key(Entropy::Bonus { coefficient: 0.0 }.check()), "bonus.coefficient");
+    assert_eq!(key(Entropy::Adaptive { coefficient: -1.0, target: 1.0, step: 1.0 }.check()), "adaptive.coefficient");
+    let band = |low, high, fraction| Entropy::Band { low, high, weight: 1.0, fraction };
+    assert_eq!(key(band(1.0, 1.0, 0.2).check()), "band.low");
+    assert_eq!(key(band(0.5, 0.5, 0.2).check()), "band.high");
+    assert_eq!(key(band(0.1, 0.5, 0.0).check()), "band.fraction");
+    assert_eq!(key(Mismatch::Truncate { cap: 0.5, floor: 0.5, level: Level::Token }.check()), "truncate.cap");
+    assert_eq!(key(Mismatch::Mask { low: -0.5, high: 0.5, level: Level::Token }.check()), "mask.low");
+    for gate in [Gate::default(), Gate::ClipHigher { low: 0.2, high: 0.28 }, cov(0.0002, 1.0, 5.0)] {
+        assert_eq!(gate.check(), Ok(()));
+    }
+}
+
+#[test]
+fn how_much_of_a_batch_must_be_seen() {
+    let scope = |json: &str| serde_json::from_str::<Objective>(json).unwrap().scope();
+    assert_eq!(scope("{}"), Scope::Action);
+    assert_eq!(scope(r#"{"surrogate": {"policy_gradient": {"ratio": "geometric"}}}"#), Scope::Sequence);
+    assert_eq!(scope(r#"{"surrogate": {"policy_gradient": {"gate": {"kl_cov": {}}}}}"#), Scope::Batch);
+    assert_eq!(scope(r#"{"entropy": {"adaptive": {}}}"#), Scope::Batch);
+    assert_eq!(scope(r#"{"entropy": {"band": {}}}"#), Scope::Sequence);
+    assert_eq!(scope(r#"{"mismatch": {"mask": {"level": "sequence"}}}"#), Scope::Sequence);
+    assert_eq!(scope(r#"{"mismatch": {"mask": {}}}"#), Scope::Action);
 }
