@@ -483,6 +483,11 @@ proptest! {
             }
         }
     }
+}
+
+proptest! {
+    // Each case moves every action of a batch four times, for every entry.
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     /// Derivatives are central differences of the oracle, at two step widths; where these disagree there is a kink.
     #[test]
