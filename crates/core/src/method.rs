@@ -54,10 +54,16 @@ impl Method {
     /// Rewards and advantages of a batch, in its shape.
     pub fn credit(&self, groups: &mut [Comparison], memory: &mut Memory) -> Result<Vec<Vec<Credit>>, MethodError> {
         self.reward.apply(groups, memory)?;
+        // A penalty is no verdict: what is all wrong is so before it.
+        let open: Vec<bool> = groups.iter().map(|group| self.objective.auxiliary.applies(group)).collect();
         if let Some(coefficient) = self.reward_kl {
             penalise(groups, coefficient)?;
         }
-        self.advantage.credit(groups, memory)
+        let mut credits = self.advantage.credit(groups, memory)?;
+        for ((group, credits), open) in groups.iter().zip(&mut credits).zip(open) {
+            self.objective.auxiliary.credit(group, open, credits);
+        }
+        Ok(credits)
     }
 
     /// Whether every parameter lies in its range.

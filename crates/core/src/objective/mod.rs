@@ -1,31 +1,56 @@
 //! From rows to the loss and its derivative for every column of every row.
 
+mod auxiliary;
+mod context;
 mod denominator;
+mod disco;
 mod divergence;
+mod dpo;
+mod dro;
 mod entropy;
 mod evaluation;
 mod gate;
+pub mod gumbel_density;
 mod likelihood;
 mod log_ratio;
+mod luspo;
 mod mismatch;
+mod nft;
 mod policy_gradient;
+mod rebel;
+mod regression;
+mod sequence_weight;
 mod staleness;
 mod surrogate;
 mod survey;
+mod topr;
+mod unit;
+mod vespo;
 
 use serde::{Deserialize, Serialize};
 
+pub use auxiliary::{Apply, Auxiliary};
+pub use context::RatioContext;
 pub use denominator::{Counts, Denominator};
+pub use disco::{Constraint, ConstraintEstimator, Disco, Negatives, Score};
 pub use divergence::{Divergence, Estimator};
+pub use dpo::{Chosen, Dpo};
+pub use dro::Dro;
 pub use entropy::{Entropy, next_coefficient};
 pub use evaluation::{Evaluation, Seen};
 pub use gate::{Against, Gate, Order};
 pub use log_ratio::RatioLevel;
+pub use luspo::Luspo;
 pub use mismatch::{Level, Mismatch};
+pub use nft::{Nft, PromptWeight};
 pub use policy_gradient::PolicyGradient;
+pub use rebel::Rebel;
+pub use regression::Regression;
 pub use staleness::Staleness;
 pub use surrogate::Surrogate;
 pub use survey::Survey;
+pub use topr::Topr;
+pub use vespo::Vespo;
 
 use crate::{
     method_error::{MethodError, Place},
@@ -34,48 +59,32 @@ use crate::{
     weight::Weighting,
 };
 
-/// The choices of this axis that a recipe can name.
-pub const ENTRIES: &[&Entry] = &[
-    log_ratio::ENTRIES[0],
-    log_ratio::ENTRIES[1],
-    log_ratio::ENTRIES[2],
-    log_ratio::ENTRIES[3],
-    log_ratio::ENTRIES[4],
-    log_ratio::ENTRIES[5],
-    log_ratio::ENTRIES[6],
-    log_ratio::ENTRIES[7],
-    log_ratio::ENTRIES[8],
-    gate::ENTRIES[0],
-    gate::ENTRIES[1],
-    gate::ENTRIES[2],
-    gate::ENTRIES[3],
-    gate::ENTRIES[4],
-    gate::ENTRIES[5],
-    gate::ENTRIES[6],
-    gate::ENTRIES[7],
-    gate::ENTRIES[8],
-    gate::ENTRIES[9],
-    gate::ENTRIES[10],
-    denominator::ENTRIES[0],
-    denominator::ENTRIES[1],
-    denominator::ENTRIES[2],
-    denominator::ENTRIES[3],
-    denominator::ENTRIES[4],
-    denominator::ENTRIES[5],
-    divergence::ENTRIES[0],
-    divergence::ENTRIES[1],
-    divergence::ENTRIES[2],
-    divergence::ENTRIES[3],
-    divergence::ENTRIES[4],
-    divergence::ENTRIES[5],
-    divergence::ENTRIES[6],
-    entropy::ENTRIES[0],
-    entropy::ENTRIES[1],
-    entropy::ENTRIES[2],
-    entropy::ENTRIES[3],
-    mismatch::ENTRIES[0],
-    mismatch::ENTRIES[1],
-    mismatch::ENTRIES[2],
+/// The surrogates, and the contexts that their ratio may be under.
+const SURROGATES: &[&Entry] = &[
+    &surrogate::POLICY_GRADIENT,
+    &likelihood::ENTRY,
+    &regression::ENTRY,
+    &rebel::ENTRY,
+    &disco::ENTRY,
+    &nft::ENTRY,
+    &dpo::ENTRY,
+    &topr::ENTRY,
+    &vespo::ENTRY,
+    &luspo::ENTRY,
+    &dro::ENTRY,
+    &context::SCORED,
+    &context::SAMPLED,
+];
+
+/// The choices of this axis that a recipe can name, key by key.
+pub const ENTRIES: &[&[&Entry]] = &[
+    SURROGATES,
+    &log_ratio::ENTRIES,
+    &gate::ENTRIES,
+    &denominator::ENTRIES,
+    &divergence::ENTRIES,
+    &entropy::ENTRIES,
+    &mismatch::ENTRIES,
 ];
 
 /// How much of a batch must be seen at once to evaluate an objective.
@@ -95,10 +104,14 @@ pub enum Scope {
 #[serde(deny_unknown_fields, default)]
 pub struct Objective {
     pub surrogate: Surrogate,
+    /// Where old rows come from, for a sample that is scored under another context than it was drawn under.
+    pub context: RatioContext,
     pub denominator: Denominator,
     /// Divergence from the reference, in the loss.
     pub kl: Option<Divergence>,
     pub entropy: Entropy,
+    /// Trajectories that are trained beside the comparison.
+    pub auxiliary: Auxiliary,
     /// Between sampler and trainer.
     pub mismatch: Mismatch,
     pub at: RowsAt,
@@ -127,15 +140,12 @@ impl Objective {
 
     /// What the objective is before a second update on a batch.
     pub fn staleness(&self) -> Staleness {
-        match &self.surrogate {
-            Surrogate::PolicyGradient(it) => it.staleness(),
-            _ => Staleness::Any,
-        }
+        self.surrogate.staleness()
     }
 
     /// Whether `ref_logp` is read.
     pub fn reads_reference(&self) -> bool {
-        self.kl.is_some_and(|kl| kl.estimator.reads_reference())
+        self.kl.is_some_and(|kl| kl.estimator.reads_reference()) || self.surrogate.reads_reference()
     }
 
     /// Whether the column `kl_ref` is read.

@@ -25,6 +25,8 @@ pub enum Axis {
     Surrogate,
     /// `objective.surrogate.policy_gradient.ratio`
     Ratio,
+    /// `objective.context`
+    Context,
     /// `objective.surrogate.policy_gradient.gate`
     Gate,
     /// `objective.denominator`
@@ -42,7 +44,7 @@ pub enum Axis {
 }
 
 impl Axis {
-    pub const ALL: [Axis; 17] = [
+    pub const ALL: [Axis; 18] = [
         Axis::Derive,
         Axis::Combine,
         Axis::Estimator,
@@ -53,6 +55,7 @@ impl Axis {
         Axis::Shape,
         Axis::Surrogate,
         Axis::Ratio,
+        Axis::Context,
         Axis::Gate,
         Axis::Denominator,
         Axis::Divergence,
@@ -75,6 +78,7 @@ impl Axis {
             Axis::Shape => "shape",
             Axis::Surrogate => "surrogate",
             Axis::Ratio => "ratio",
+            Axis::Context => "context",
             Axis::Gate => "gate",
             Axis::Denominator => "denominator",
             Axis::Divergence => "divergence",
@@ -98,6 +102,7 @@ impl Axis {
             Axis::Shape => "advantage.shape",
             Axis::Surrogate => "objective.surrogate",
             Axis::Ratio => "objective.surrogate.policy_gradient.ratio",
+            Axis::Context => "objective.context",
             Axis::Gate => "objective.surrogate.policy_gradient.gate",
             Axis::Denominator => "objective.denominator",
             Axis::Divergence => "objective.kl.estimator",
@@ -164,16 +169,11 @@ pub struct Parameter {
 
 /// Every entry, axis by axis.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {
-    [
-        crate::reward::ENTRIES,
-        crate::advantage::ENTRIES,
-        crate::objective::ENTRIES,
-        crate::weight::ENTRIES,
-        crate::curriculum::ENTRIES,
-    ]
-    .into_iter()
-    .flatten()
-    .copied()
+    [crate::reward::ENTRIES, crate::advantage::ENTRIES, crate::weight::ENTRIES, crate::curriculum::ENTRIES]
+        .into_iter()
+        .chain(crate::objective::ENTRIES.iter().copied())
+        .flatten()
+        .copied()
 }
 
 /// The entries with this name, or with `axis.name`.

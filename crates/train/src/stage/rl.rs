@@ -239,7 +239,7 @@ fn divergences(groups: &[Group], ref_logp: &[Vec<Vec<f64>>]) -> Vec<Option<f64>>
         let (mut total, mut actions) = (0.0, 0.0);
         for (sample, reference) in group.samples().zip(reference) {
             for (logp, reference) in sample.behaviour.logp.iter().zip(reference) {
-                total += Estimator::K3.of(*logp, *reference).0;
+                total += Estimator::K3.of(*logp, *reference, *logp).map_or(0.0, |(value, _)| value);
                 actions += 1.0;
             }
         }

@@ -86,6 +86,13 @@ impl Batch<'_> {
             let range = self.blocks[index].clone();
             let samples: Vec<&Sample> = self.samples[range.clone()].iter().flatten().copied().collect();
             let (rows, tape) = policy.forward(&samples, self.spec).map_err(failed)?;
+            let at = |(sample, rows): (usize, &Rows)| {
+                let (action, column) = rows.first_not_finite()?;
+                Some(PolicyError::NotFinite { sample, action, column })
+            };
+            if let Some(source) = rows.iter().enumerate().find_map(at) {
+                return Err(failed(source));
+            }
             let mut rows = rows.into_iter();
             let mut block = Block { rows: Vec::new(), row_gradients: Vec::new(), metrics: Metrics::default() };
             for g in range {
