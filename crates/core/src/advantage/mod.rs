@@ -206,7 +206,7 @@ impl Advantage {
     }
 
     fn check_odd(&self, table: &Table<'_>) -> Result<(), MethodError> {
-        let even = |episodes: &Vec<Vec<usize>>| !episodes.is_empty() && episodes.len() % 2 == 0;
+        let even = |episodes: &Vec<Vec<usize>>| !episodes.is_empty() && episodes.len().is_multiple_of(2);
         match table.episodes.iter().position(even).filter(|_| self.needs_odd_group()) {
             Some(g) => {
                 let place = crate::method_error::Place::group(g);

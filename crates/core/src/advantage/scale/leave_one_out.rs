@@ -28,7 +28,7 @@ mod tests {
     #[test]
     fn a_lone_deviant_keeps_its_raw_difference() {
         let advantage =
-            Advantage { baseline: Baseline::LeaveOneOut, scale: Scale::LeaveOneOutStd {}, ..Advantage::default() };
+            Advantage { baseline: Baseline::LeaveOneOut, scale: Scale::LeaveOneOutStd, ..Advantage::default() };
         let got = advantages(&advantage, &[0.0, 0.0, -10.0, 0.0]);
         assert_eq!(got[2], -10.0);
         assert!((got[0] - 0.5f64.sqrt()).abs() < 1e-15);

@@ -80,7 +80,7 @@ pub enum Scale {
         eps: f64,
     },
     /// The standard deviation of the others.
-    LeaveOneOutStd {},
+    LeaveOneOutStd,
     /// The moving standard deviation of earlier batches.
     Running {
         #[serde(default = "running::decay")]
@@ -118,7 +118,7 @@ impl Scale {
             | Scale::FlooredStd { .. }
             | Scale::Mad { .. }
             | Scale::Mean { .. }
-            | Scale::LeaveOneOutStd {} => 2,
+            | Scale::LeaveOneOutStd => 2,
             Scale::None
             | Scale::Fixed { .. }
             | Scale::GlobalStd { .. }
@@ -138,7 +138,7 @@ impl Scale {
             Scale::FlooredStd { ddof, floor } => all(statistic::deviation(part.values, ddof).max(floor)),
             Scale::Mad { eps, floor } => all((mad::mad(part.values) + eps).max(floor)),
             Scale::Mean { eps } => all(statistic::mean(part.values) + eps),
-            Scale::LeaveOneOutStd {} => leave_one_out::deviations(part.values),
+            Scale::LeaveOneOutStd => leave_one_out::deviations(part.values),
             Scale::GlobalStd { eps, .. } | Scale::Running { eps, .. } => {
                 part.spread.iter().map(|spread| spread + eps).collect()
             }
@@ -179,7 +179,7 @@ impl Scale {
                 no("fixed.value", "must be above 0 and finite")
             }
             Scale::Running { decay, .. } if !(0.0..1.0).contains(&decay) => no("running.decay", "must lie in [0, 1)"),
-            Scale::None | Scale::Fixed { .. } | Scale::FlooredStd { .. } | Scale::LeaveOneOutStd {} => Ok(()),
+            Scale::None | Scale::Fixed { .. } | Scale::FlooredStd { .. } | Scale::LeaveOneOutStd => Ok(()),
             Scale::Std { eps: e, .. } => eps("std", e),
             Scale::GlobalStd { eps: e, .. } => eps("global_std", e),
             Scale::Mad { eps: e, .. } => eps("mad", e),

@@ -52,10 +52,10 @@ pub(super) fn of(
         let numbers: BTreeSet<u32> = (0..episodes.len()).flat_map(rewards_of).flat_map(|r| r.keys().copied()).collect();
         for k in numbers {
             let column = values.entry(k).or_insert_with(|| table.values(|_| None));
-            for e in 0..episodes.len() {
+            for (e, cell) in column[g].iter_mut().enumerate() {
                 let scored = rewards_of(e).any(|rewards| !rewards.is_empty());
                 let found = rewards_of(e).find_map(|rewards| rewards.get(&k).copied());
-                column[g][e] = match (found, missing) {
+                *cell = match (found, missing) {
                     (Some(reward), _) => Some(reward),
                     (None, Lacking::Zero) if scored => Some(0.0),
                     (None, Lacking::Error) if scored => {
