@@ -277,8 +277,7 @@ fn quotient(x: f64, s: f64) -> f64 {
 
 impl Oracle<'_> {
     fn remembered(&self, p: &Given, key: &str, what: &str, start: f64) -> f64 {
-        let found =
-            if text(p, "per") == "run" { self.memory.run(what) } else { self.memory.prompt(key, what) };
+        let found = if text(p, "per") == "run" { self.memory.run(what) } else { self.memory.prompt(key, what) };
         found.unwrap_or(start)
     }
 
@@ -407,9 +406,8 @@ fn oracle(recipe: &Value, batch: &[Comparison], memory: &Memory) -> (Vec<Vec<Vec
     let (scope, sp) = of(Axis::Scope, json!("group"));
     let (drop, dp) = of(Axis::Drop, json!("none"));
     let eps = episodes(batch);
-    let one = |e: &Episode<'_>, part: String, r: f64| {
-        Some((part, One { r, length: e.length, key: batch[e.g].key.clone() }))
-    };
+    let one =
+        |e: &Episode<'_>, part: String, r: f64| Some((part, One { r, length: e.length, key: batch[e.g].key.clone() }));
     let scored = |x: usize| eps[x].first.reward.is_some();
     let reward = |x: usize| eps[x].first.reward.expect("scored");
     let of_group = |g: usize| (0..eps.len()).filter(|&x| eps[x].g == g && scored(x)).collect::<Vec<_>>();
@@ -474,8 +472,7 @@ fn oracle(recipe: &Value, batch: &[Comparison], memory: &Memory) -> (Vec<Vec<Vec
                 .collect();
             let found = o.compare(&column);
             let place = |x: usize| plans.iter().position(|p| *p == plan(x)).expect("a plan");
-            let of: Vec<f64> =
-                (0..eps.len()).map(|x| if scored(x) { found[place(x)] } else { 0.0 }).collect();
+            let of: Vec<f64> = (0..eps.len()).map(|x| if scored(x) { found[place(x)] } else { 0.0 }).collect();
             let segment = number(&sp, "segment") as u32;
             at = Box::new(move |x, t, a| (t.segment[a] == segment).then(|| of[x]));
         }
@@ -507,7 +504,8 @@ fn oracle(recipe: &Value, batch: &[Comparison], memory: &Memory) -> (Vec<Vec<Vec
             let leaves = text(&ep, "reweight") == "leaves";
             let mut values: BTreeMap<(usize, u64), Vec<f64>> = BTreeMap::new();
             for x in (0..eps.len()).filter(|x| scored(*x)) {
-                let branch = |t: &usize| batch[eps[x].g].trajectories[*t].facts.list("branch").expect("a list").to_vec();
+                let branch =
+                    |t: &usize| batch[eps[x].g].trajectories[*t].facts.list("branch").expect("a list").to_vec();
                 let mut nodes: Vec<u64> = eps[x].ts.iter().flat_map(branch).map(|n| n as u64).collect();
                 nodes.sort_unstable();
                 nodes.dedup();
@@ -556,9 +554,8 @@ fn oracle(recipe: &Value, batch: &[Comparison], memory: &Memory) -> (Vec<Vec<Vec
     }
     for g in 0..batch.len() {
         let xs = of_group(g);
-        let first_least = |of: &dyn Fn(usize) -> f64| {
-            xs.iter().copied().min_by(|a, b| of(*a).total_cmp(&of(*b)).then(a.cmp(b)))
-        };
+        let first_least =
+            |of: &dyn Fn(usize) -> f64| xs.iter().copied().min_by(|a, b| of(*a).total_cmp(&of(*b)).then(a.cmp(b)));
         let gone = match drop.as_str() {
             "none" => None,
             "pivot" => {

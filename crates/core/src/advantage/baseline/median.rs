@@ -9,7 +9,7 @@ pub(super) const ENTRY: Entry = Entry {
     formula: "b = the element at place floor((n-1)/2) of the sorted rewards. With an odd n one episode, the pivot, has \
               advantage exactly 0: `drop = pivot` takes it out. The expectation of A grad log pi is no multiple of the policy \
               gradient: the baseline depends on the sample, by whether it is the middle one. Of two episodes the lower median \
-              is the lower reward, so the advantages are the reward gap and 0.",
+              is the lower reward: without a scale the expectation is then 1/2 grad E r + 1/4 grad E|r_1 - r_2|, and spread is sought.",
     source: "MC-GRPO: arXiv 2601.22582, and its repository",
     ..Entry::NONE
 };

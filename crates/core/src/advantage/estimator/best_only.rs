@@ -9,8 +9,8 @@ pub(super) const ENTRY: Entry = Entry {
     axis: Axis::Estimator,
     name: "best_only",
     summary: "only the best of a group is reinforced, by its lead over the second",
-    formula: "A of the best = (r_best - r_second) / scale, all others 0; of several best the lead is 0. The baseline is not read. A biased sample of \
-              the gradient of the expected best of n; its scale is a bias more.",
+    formula: "A of the best = (r_best - r_second) / scale, all others 0; of several best the lead is 0. The baseline is not read. Without a scale \
+              the expectation of (1/n) sum A grad log pi is exactly 1/n of the gradient of the expected best of n; a scale is a bias.",
     reads: &["reward"],
     source: "verl `grpo_passk` (std with eps 1e-6); best-of-n policy gradient, arXiv 2503.19595",
     unverified: "the paper's equation",

@@ -16,7 +16,7 @@ pub(super) const ENTRY: Entry = Entry {
     formula: "n episodes, f of them with reward 0 and the rest with 1. R = 1 - C(f,k)/C(n,k), s = sqrt(R (1 - R)). \
               A of a success = (1 - R)/s, A of a failure = (1 - R - C(f-1,k-1)/C(n-1,k-1))/s. Where s = 0 (none or enough succeed): 0. \
               With `scale = none` s is 1; the parameters of `std` are not read, nor is the baseline. k = 1 without a scale is r - mean. \
-              The gradient is that of pass@k, biased by the scale and by R, which contains episode i.",
+              Without a scale the expectation of (1/n) sum A grad log pi is (1/k)(1 - k/n) grad pass@k; s is a bias.",
     parameters: &[Parameter {
         name: "k",
         default: "4",

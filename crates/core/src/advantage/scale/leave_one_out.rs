@@ -9,7 +9,7 @@ pub(super) const ENTRY: Entry = Entry {
     summary: "the standard deviation of the other rewards",
     formula: "s_i = sqrt(mean_{j != i} r_j^2 - b_i^2), b_i = mean_{j != i} r_j (the population's, of the others); divided only where s_i > 0. \
               Trap: a lone deviant among equal others keeps its raw difference (-10, or -90), while the others are normalised. \
-              Biased: each episode counts by 1/s_i.",
+              s_i does not depend on episode i: with `leave_one_out` the expectation keeps its direction, and a prompt counts by E 1/s_i.",
     source: "NeMo-RL; BR-RM: arXiv 2510.23596, and its repository",
     ..Entry::NONE
 };

@@ -7,8 +7,8 @@ pub(super) const ENTRY: Entry = Entry {
     name: "mean",
     summary: "the mean reward of the group: rare successes count most, towards maximum likelihood",
     formula: "s = mean of r + eps, so A = (r - mean) / mean. Rewards must be at least 0; where all are 0 the advantage is exactly 0. With 0/1 \
-              rewards and p the success rate, a success has (1-p)/p and a failure -1. Biased on purpose: over n rollouts it is the gradient \
-              of a truncated log p, not of p, and counts a prompt by about 1/p.",
+              rewards and p the success rate, a success has (1-p)/p and a failure -1. Biased on purpose: with the mean baseline and eps 0 the expectation over \
+              n rollouts is (1 + q + .. + q^(n-2)) grad p, q = 1 - p: towards grad log p as n grows.",
     parameters: &[Parameter { name: "eps", default: "1e-6", range: "at least 0", meaning: "added to the mean" }],
     source: "MaxRL: arXiv 2602.02710",
     unverified: "eps",

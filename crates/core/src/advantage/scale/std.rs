@@ -8,9 +8,9 @@ pub(super) const STD: Entry = Entry {
     axis: Axis::Scale,
     name: "std",
     summary: "the standard deviation of the rewards compared",
-    formula: "s = sqrt(sum_i (r_i - mean)^2 / (n - ddof)) + eps. Equal rewards: with a centring baseline exactly 0. The direction of \
-              the expected A grad log pi is biased: a group counts by 1/s, so with 0/1 rewards of success rate p about 1/sqrt(p (1-p)) \
-              times as much, most where nearly all fail or nearly all succeed.",
+    formula: "s = sqrt(sum_i (r_i - mean)^2 / (n - ddof)) + eps. Equal rewards: with a centring baseline exactly 0. The expected \
+              A grad log pi is biased: a group counts by 1/s, with 0/1 rewards of success rate p about 1/sqrt(p (1-p)) times as much, most where \
+              nearly all fail or succeed; of two episodes only the sign of the gap is left: E sign(r_1 - r_2) grad log pi_1 / sqrt 2 (ddof 1).",
     parameters: &[
         Parameter { name: "ddof", default: "1", range: "0 or 1", meaning: DDOF },
         Parameter { name: "eps", default: "1e-4", range: "at least 0", meaning: "added to the standard deviation" },
