@@ -84,9 +84,9 @@ mod tests {
 
     #[test]
     fn an_outlier_gap_leaves_the_mean() {
-        // Mean gap 0.825; 2.5 is an outlier, the kept mean 4/15.
+        // Mean gap 0.825; 2.5 and -0.2 are outliers (2.81 and 1.05 above tau), the kept mean 1/2.
         let got = factors(&[0.35, 0.35, 0.9, 0.15], &[-0.2, 0.7, 2.5, 0.3], 1.0);
-        let m = sigmoid(0.8 / 3.0) / sigmoid(0.825);
+        let m = sigmoid(0.5) / sigmoid(0.825);
         for (g, d) in got.iter().zip([0.35, 0.35, 0.9, 0.15]) {
             assert!((g - m * sigmoid(d) / sigmoid(0.4375)).abs() < 1e-14);
         }
