@@ -199,6 +199,8 @@ fn around(entry: &Entry, choice: Value, rng: &mut Rng) -> (Value, Rewards) {
         Axis::Drop if entry.name == "pivot" => {
             (json!({"baseline": "median", "scale": {"mad": {"floor": 0.5}}, "drop": choice}), Rewards::Any)
         }
+        // Exact differences: an oracle's rounding must not break a tie of +a and -a.
+        Axis::Drop => (json!({"baseline": "median", "drop": choice}), Rewards::Any),
         Axis::Shape => (both("shape", json!([choice])), Rewards::Unit),
         axis => (both(axis.word(), choice), Rewards::Any),
     }
