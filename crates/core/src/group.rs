@@ -77,7 +77,8 @@ pub struct Group {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Auxiliary {
     pub sample: Sample,
-    pub coefficient: f64,
+    /// Its own; without one the recipe's (`objective.auxiliary`).
+    pub coefficient: Option<f64>,
 }
 
 impl Group {

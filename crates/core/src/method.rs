@@ -71,17 +71,29 @@ impl Method {
     /// # Errors
     /// The recipe's key, and what is wrong with it.
     pub fn check(&self) -> Result<(), (String, String)> {
+        fn under(key: &str, checked: Result<(), (String, String)>) -> Result<(), (String, String)> {
+            checked.map_err(|(below, problem)| (format!("{key}.{below}"), problem))
+        }
+        let objective = &self.objective;
+        under("reward", self.reward.check())?;
+        under("advantage", self.advantage.check())?;
+        under("weight", self.weight.check())?;
+        under("objective.surrogate", objective.surrogate.check())?;
+        under("objective.denominator", objective.denominator.check())?;
+        under("objective.entropy", objective.entropy.check())?;
+        under("objective.auxiliary", objective.auxiliary.check())?;
+        under("objective.mismatch", objective.mismatch.check())?;
+        objective.kl.iter().try_for_each(|kl| under("objective.kl", kl.check()))?;
+        if self.reward_kl.is_some() && objective.surrogate.reads_correctness() {
+            let problem = "cannot stand beside a surrogate that reads rewards of 0 and 1: the penalty moves them";
+            return Err(("reward.kl".to_owned(), problem.to_owned()));
+        }
         Ok(())
-    }
-
-    /// Whether members need a reward at all.
-    pub fn reads_rewards(&self) -> bool {
-        true
     }
 
     /// Whether the segments of actions matter.
     pub fn reads_segments(&self) -> bool {
-        false
+        self.advantage.reads_segments() || self.weight.reads_segments() || self.objective.reads_segments()
     }
 
     /// Whether a reference policy is needed.

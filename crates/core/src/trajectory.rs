@@ -150,7 +150,7 @@ impl Comparison {
         }
         trajectories.extend(group.auxiliary.iter().map(|auxiliary| Trajectory {
             role: Role::Auxiliary,
-            weight: Some(auxiliary.coefficient),
+            weight: auxiliary.coefficient,
             ..Trajectory::of_sample(&auxiliary.sample)
         }));
         Self { key: group.key.0.to_string(), facts: group.facts.clone(), trajectories }

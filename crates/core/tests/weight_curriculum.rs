@@ -366,7 +366,7 @@ fn one_group(members: &[(Vec<f64>, Vec<f64>, f64)]) -> Study {
 
 fn plain(weight: Value, denominator: Denominator) -> Method {
     Method {
-        advantage: Advantage { baseline: Baseline::None, scale: Scale::None },
+        advantage: Advantage { baseline: Baseline::None, scale: Scale::None, ..Advantage::default() },
         objective: Objective { denominator, ..Objective::default() },
         weight: serde_json::from_value(weight).expect("a weighting"),
         ..Method::default()

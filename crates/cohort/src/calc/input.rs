@@ -124,7 +124,7 @@ impl Given {
             GivenRole::Member => Role::Member,
             GivenRole::Auxiliary => Role::Auxiliary,
         };
-        if role == Role::Member && self.reward.is_none() && self.rewards.is_none() && method.reads_rewards() {
+        if role == Role::Member && self.reward.is_none() && self.rewards.is_none() {
             return Err(MethodError::missing(place, "reward"));
         }
         if self.segment.is_none() && method.reads_segments() {

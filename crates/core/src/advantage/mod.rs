@@ -103,6 +103,12 @@ impl Advantage {
         matches!(self.drop, Drop::Pivot { .. })
     }
 
+    /// Whether the segments of actions matter.
+    pub fn reads_segments(&self) -> bool {
+        let scope = matches!(self.scope, Scope::Segment { .. } | Scope::Plan { .. } | Scope::Round { .. });
+        scope || self.shape.iter().any(|shape| matches!(shape, Shape::Overflow { .. }))
+    }
+
     /// # Errors
     /// The key, relative to `advantage`, of a parameter that is out of range or of a choice that cannot stand beside
     /// another, and the problem.

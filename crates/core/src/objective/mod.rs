@@ -143,6 +143,12 @@ impl Objective {
         self.surrogate.staleness()
     }
 
+    /// Whether the segments of actions matter.
+    pub fn reads_segments(&self) -> bool {
+        let ratio = matches!(&self.surrogate, Surrogate::PolicyGradient(it) if it.ratio == RatioLevel::Segment);
+        ratio || self.denominator == Denominator::Segment
+    }
+
     /// Whether `ref_logp` is read.
     pub fn reads_reference(&self) -> bool {
         self.kl.is_some_and(|kl| kl.estimator.reads_reference()) || self.surrogate.reads_reference()

@@ -115,6 +115,11 @@ impl Surrogate {
         }
     }
 
+    /// Whether it reads rewards of 0 and 1, and no others.
+    pub fn reads_correctness(&self) -> bool {
+        matches!(self, Surrogate::Disco(_) | Surrogate::Dpo(_) | Surrogate::Nft(_))
+    }
+
     /// # Errors
     /// The key, relative to the surrogate, and what is wrong with its value.
     pub fn check(&self) -> Result<(), (String, String)> {

@@ -73,6 +73,11 @@ impl Weighting {
         self.malformed.check()
     }
 
+    /// Whether the segments of actions matter.
+    pub fn reads_segments(&self) -> bool {
+        matches!(self.roles, Roles::Segments { .. })
+    }
+
     /// Whether the mask depends on the policy's rows.
     pub fn reads_rows(&self) -> bool {
         matches!(self.tokens, Tokens::TopEntropy { .. })

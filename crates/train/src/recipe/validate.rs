@@ -262,7 +262,7 @@ pub(super) fn method(source: &Source) -> Result<Method, RecipeError> {
         weights.insert(name.clone(), term.weight);
     }
     for derived in &low.reward.derive {
-        if weights.insert(derived.into.clone(), derived.weight).is_some() {
+        if weights.contains_key(&derived.into) {
             let hint = "give the derived term a name of its own";
             return check.fail("reward.derive", "must not make a term that is there", &derived.into, hint);
         }
