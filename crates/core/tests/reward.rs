@@ -390,7 +390,17 @@ fn a_given_reward_stays_and_an_auxiliary_has_none() {
 // What the group's mean and standard deviation take off again.
 
 fn advantages(rewards: &[f64]) -> Vec<f64> {
-    Advantage::default().of_rewards(&rewards.iter().copied().map(Some).collect::<Vec<_>>())
+    let member = |(episode, &reward): (usize, &f64)| Trajectory {
+        episode,
+        reward: Some(reward),
+        mask: vec![1.0],
+        segment: vec![0],
+        ..Trajectory::default()
+    };
+    let trajectories = rewards.iter().enumerate().map(member).collect();
+    let group = Comparison { trajectories, ..Comparison::default() };
+    let credits = Advantage::default().credit(&[group], &mut Memory::default()).expect("finite rewards");
+    credits[0].iter().map(|credit| credit.coefficient[0]).collect()
 }
 
 fn centred(rewards: &[f64]) -> Vec<f64> {
