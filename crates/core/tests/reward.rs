@@ -5,7 +5,7 @@ mod reward_oracle;
 use std::collections::BTreeMap;
 
 use cohort_core::{
-    Comparison, Memory, Outcome, Role,
+    Comparison, Memory, Outcome, Role, Trajectory,
     advantage::Advantage,
     registry::{Axis, Entry, entries},
     reward::{Combine, Derive, Derived, RewardRule},
