@@ -56,6 +56,8 @@ enum Rewards {
 
 fn batch(rng: &mut Rng, kind: Rewards) -> Vec<Comparison> {
     let groups = 1 + rng.below(3);
+    // One unit a batch: agreement is relative to it.
+    let unit = if rng.one_in(4) { 64.0 } else { 1.0 };
     (0..groups)
         .map(|g| {
             let mode = rng.below(4);
@@ -63,12 +65,13 @@ fn batch(rng: &mut Rng, kind: Rewards) -> Vec<Comparison> {
             let mut trajectories = Vec::new();
             for episode in 0..(3 + 2 * rng.below(3)) as usize {
                 let reward = match kind {
+                    Rewards::Any if mode == 0 => unit * shared,
                     _ if mode == 0 => shared,
                     Rewards::Binary => rng.below(2) as f64,
-                    Rewards::Unit | Rewards::Any if mode == 1 => rng.below(2) as f64,
+                    Rewards::Any if mode == 1 => unit * rng.below(2) as f64,
+                    Rewards::Unit if mode == 1 => rng.below(2) as f64,
                     Rewards::Unit => rng.dyadic(0.0, 1.0),
-                    Rewards::Any if mode == 2 => 1e4 * rng.dyadic(-2.0, 2.0),
-                    Rewards::Any => rng.dyadic(-2.0, 2.0),
+                    Rewards::Any => unit * rng.dyadic(-2.0, 2.0),
                 };
                 let scored = !rng.one_in(8);
                 let ranks: BTreeMap<u32, f64> =
@@ -274,7 +277,13 @@ struct Oracle<'a> {
 
 /// `x / s`, with the documented exact zeros (an oracle's rounding is none) and scales of 0.
 fn quotient(x: f64, s: f64) -> f64 {
-    if x.abs() < 1e-13 || s == 0.0 { x } else { x / s }
+    if x.abs() < 1e-10 {
+        0.0
+    } else if s == 0.0 {
+        x
+    } else {
+        x / s
+    }
 }
 
 impl Oracle<'_> {
