@@ -1,6 +1,10 @@
 //! A choice explained: formula, parameters, source, and what it computes on a few numbers.
 
-use cohort_core::registry::{Axis, Entry};
+use cohort_core::{
+    Curriculum, Stream,
+    curriculum::{CurriculumState, Verdict},
+    registry::{Axis, Entry},
+};
 use cohort_train::Recipe;
 use serde_json::{Value, json};
 
@@ -11,7 +15,7 @@ pub fn page(entry: &Entry) -> String {
     let mut text = format!("{}.{}: {}\n\n", entry.axis, entry.name, entry.summary);
     let mut line =
         |title: &str, body: &str| text.push_str(&format!("{title:<11}{}\n", body.replace('\n', "\n           ")));
-    line("recipe", &format!("{} = {}", entry.axis.key(), written(entry)));
+    line("recipe", &format!("{} = {}", key(entry), written(entry)));
     line("formula", entry.formula);
     for parameter in entry.parameters {
         line(
@@ -35,6 +39,29 @@ pub fn page(entry: &Entry) -> String {
     text
 }
 
+/// The recipe's key; where an axis has several, the one that takes the word.
+fn key(entry: &Entry) -> String {
+    let keys: &[&str] = match entry.axis {
+        Axis::Weight => &["truncated", "tokens", "roles", "step", "malformed"],
+        Axis::Curriculum => &["order", "choose", "filter", "defer", "hint", "augment"],
+        _ => &[],
+    };
+    let takes = |key: &&&str| {
+        forms(entry).iter().any(|choice| {
+            Recipe::method_of_text("example", "", &[format!("{}.{key}={choice}", entry.axis.key())]).is_ok()
+        })
+    };
+    match keys.iter().find(takes) {
+        Some(key) => format!("{}.{key}", entry.axis.key()),
+        None => entry.axis.key().to_owned(),
+    }
+}
+
+/// The two ways to write a choice with its defaults.
+fn forms(entry: &Entry) -> [String; 2] {
+    [format!("{{ {} = {{}} }}", entry.name), format!("\"{}\"", entry.name)]
+}
+
 /// How a recipe writes the choice with its defaults.
 fn written(entry: &Entry) -> String {
     let parameters: Vec<String> = entry.parameters.iter().map(|p| format!("{} = {}", p.name, p.default)).collect();
@@ -48,11 +75,13 @@ fn written(entry: &Entry) -> String {
 /// What the choice, with its defaults and all others at theirs, computes on three trajectories; `None` where no
 /// batch says anything of it.
 pub fn example(entry: &Entry) -> Option<String> {
-    let document = Document::parse(&batch(entry.axis).to_string()).ok()?;
-    let recipe = ["{ NAME = {} }", "\"NAME\""].iter().find_map(|form| {
-        let choice = form.replace("NAME", entry.name);
-        Recipe::method_of_text("example", "", &overrides(entry.axis, &choice)?).ok()
-    })?;
+    if entry.axis == Axis::Curriculum {
+        return curriculum(entry);
+    }
+    let document = Document::parse(&batch(entry).to_string()).ok()?;
+    let recipe = forms(entry)
+        .iter()
+        .find_map(|choice| Recipe::method_of_text("example", "", &overrides(entry, choice)?).ok())?;
     let answer = calculate(&recipe, &document).ok()?;
     let rounded = |value: &Value| -> Value { round(value) };
     Some(match entry.axis {
@@ -60,7 +89,7 @@ pub fn example(entry: &Entry) -> Option<String> {
             format!("terms {}  ->  advantages {}", terms(entry.axis), rounded(&answer["advantage"][0]))
         }
         Axis::Estimator | Axis::Baseline | Axis::Scale | Axis::Scope | Axis::Drop | Axis::Shape => {
-            format!("rewards 0, 1, 3  ->  advantages {}", rounded(&answer["advantage"][0]))
+            format!("rewards {:?}  ->  advantages {}", rewards(entry), rounded(&answer["advantage"][0]))
         }
         _ => format!(
             "advantages {}, logp {}, old_logp {}\n->  loss {}, d_logp {}",
@@ -83,8 +112,8 @@ fn terms(axis: Axis) -> &'static str {
     }
 }
 
-fn overrides(axis: Axis, choice: &str) -> Option<Vec<String>> {
-    Some(match axis {
+fn overrides(entry: &Entry, choice: &str) -> Option<Vec<String>> {
+    Some(match entry.axis {
         Axis::Derive => vec![
             format!("reward.derive=[{{ into = \"derived\", with = {choice} }}]"),
             "advantage.scale=none".to_owned(),
@@ -101,19 +130,50 @@ fn overrides(axis: Axis, choice: &str) -> Option<Vec<String>> {
             format!("objective.kl={{ estimator = {choice}, coefficient = 0.1 }}"),
             "train.inner_epochs=2".to_owned(),
         ],
-        Axis::Curriculum | Axis::Weight => return None,
-        _ => vec![format!("{}={choice}", axis.key()), "train.inner_epochs=2".to_owned()],
+        Axis::Curriculum => return None,
+        Axis::Shape => vec![format!("advantage.shape=[{choice}]"), "train.inner_epochs=2".to_owned()],
+        Axis::Drop => vec![
+            format!("advantage.drop={choice}"),
+            "advantage.baseline=median".to_owned(),
+            "train.inner_epochs=2".to_owned(),
+        ],
+        _ => vec![format!("{}={choice}", key(entry)), "train.inner_epochs=2".to_owned()],
     })
 }
 
+/// The rewards of the example: 0 and 1 where a choice reads successes.
+fn rewards(entry: &Entry) -> [f64; 3] {
+    let compares =
+        matches!(entry.axis, Axis::Estimator | Axis::Baseline | Axis::Scale | Axis::Scope | Axis::Drop | Axis::Shape);
+    let successes = matches!(entry.name, "pass_at_k" | "prompt_weight");
+    if compares && !successes { [0.0, 1.0, 3.0] } else { [0.0, 1.0, 1.0] }
+}
+
+/// What a curriculum does with three prompts that were seen twice.
+fn curriculum(entry: &Entry) -> Option<String> {
+    let field = key(entry).rsplit('.').next()?.to_owned();
+    let choices = [json!({ entry.name: {} }), json!(entry.name)];
+    let parse = |choice: &Value| serde_json::from_value::<Curriculum>(json!({ field.as_str(): choice })).ok();
+    let curriculum = choices.iter().find_map(parse)?;
+    let rewards = [vec![Some(0.0), Some(0.0)], vec![Some(0.0), Some(1.0)], vec![Some(1.0), Some(1.0)]];
+    let observed: Vec<_> = rewards.iter().cloned().enumerate().map(|(prompt, r)| (prompt, r, Some(0.01))).collect();
+    let mut state = CurriculumState::default();
+    curriculum.observe(1, &observed, &mut state);
+    curriculum.observe(2, &observed, &mut state);
+    let next = curriculum.choose(3, 3, 3, Stream::new(0, "example"), &state);
+    let trained: Vec<bool> = curriculum.admit(&rewards).iter().map(|v| *v == Verdict::Keep).collect();
+    let levels: Vec<u32> = (0..3).map(|prompt| curriculum.level(prompt, &state)).collect();
+    Some(format!(
+        "prompts 0, 1, 2 with rewards (0,0), (0,1), (1,1) at steps 1 and 2\n->  prompts of step 3: {next:?}, groups trained: {trained:?}, hint levels: {levels:?}"
+    ))
+}
+
 /// Three trajectories with every column, and the facts that choices read by default.
-fn batch(axis: Axis) -> Value {
+fn batch(entry: &Entry) -> Value {
+    let axis = entry.axis;
     let given = |text: &str| serde_json::from_str::<Vec<Vec<f64>>>(text).expect("a constant");
     let (logp, old) = (given(LOGP), given(OLD_LOGP));
-    let rewards: [f64; 3] = match axis {
-        Axis::Estimator | Axis::Baseline | Axis::Scale | Axis::Scope | Axis::Drop | Axis::Shape => [0.0, 1.0, 3.0],
-        _ => [0.0, 1.0, 1.0],
-    };
+    let rewards = rewards(entry);
     let trajectory = |t: usize| {
         let n = logp[t].len();
         let column = |x: f64| vec![x; n];
@@ -129,17 +189,31 @@ fn batch(axis: Axis) -> Value {
             "segment_rewards": {"0": rewards[t], "1": 1.0 - rewards[t]},
             "facts": {
                 "length": n, "position": t, "calls": t, "answer": (["7", "12", "12"][t]), "plan": t / 2,
-                "noise_scale": column(0.5), "step_size": column(0.1),
+                "noise_scale": column(0.5), "step_size": column(0.1), "pivot": column(1.0), "malformed": column(0.0),
+                "shaping": column(0.1), "hardness": 0.1 * t as f64, "gap": 0.2, "step": 0, "branch": (0..n).collect::<Vec<_>>(),
+                "confidence": 0.9 - 0.1 * t as f64, "appeal": false, "action": "keep", "decision": "selected",
+                "abstained": false, "later_success": 1.0, "skill_used": 1.0, "futures": [1.0, 0.0], "windows": [0.9, 0.2],
+                "distance": t, "recalls": 0, "asks": 1, "kind": "qa",
             },
         });
         match axis {
-            Axis::Derive => value["rewards"] = json!({"answer": rewards[t]}),
-            Axis::Combine => value["rewards"] = json!({"answer": rewards[t], "format": ([1.0, 1.0, 0.0][t])}),
+            Axis::Derive => {
+                value["rewards"] = json!({"answer": rewards[t], "format": 1.0, "detector": 0.5 * rewards[t], "rubric": 0.4 + 0.2 * t as f64, "judge": 0.6 - 0.2 * t as f64, "success": rewards[t], "short": 0.5, "similarity": 0.5})
+            }
+            Axis::Combine => {
+                value["rewards"] = json!({
+                    "answer": rewards[t], "format": ([1.0, 1.0, 0.0][t]), "short": 0.5 * rewards[t], "tags": 1.0, "json": 1.0,
+                    "syntax": 1.0, "testbench": rewards[t], "similarity": 0.5,
+                })
+            }
             _ => value["reward"] = json!(rewards[t]),
         }
         value
     };
-    json!({"groups": [{"facts": {}, "trajectories": (0..3).map(trajectory).collect::<Vec<_>>()}]})
+    let facts = json!({
+        "wins": [[0.0, 0.0, 0.5], [1.0, 0.0, 1.0], [0.5, 0.0, 0.0]], "degraded_accuracy": 0.5,
+    });
+    json!({"groups": [{"facts": facts, "trajectories": (0..3).map(trajectory).collect::<Vec<_>>()}]})
 }
 
 /// Four decimals, for people.

@@ -14,6 +14,9 @@ pub use input::{Document, InputError};
 /// A column or fact that the method reads and the batch does not hold, or that is not a number.
 pub fn calculate(method: &Method, document: &Document) -> Result<Value, InputError> {
     let study = document.study(method)?;
-    let calculation = method.calculate(&study, &mut Memory::default())?;
+    // Schedules stand at their start, and nothing is remembered.
+    let mut memory = Memory::default();
+    memory.set_run("step", 0.0);
+    let calculation = method.calculate(&study, &mut memory)?;
     Ok(output::document(&calculation))
 }

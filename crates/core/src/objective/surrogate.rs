@@ -124,7 +124,9 @@ impl Surrogate {
     /// The key, relative to the surrogate, and what is wrong with its value.
     pub fn check(&self) -> Result<(), (String, String)> {
         match self {
-            Surrogate::PolicyGradient(it) => it.check(),
+            Surrogate::PolicyGradient(it) => {
+                it.check().map_err(|(key, problem)| (format!("policy_gradient.{key}"), problem))
+            }
             Surrogate::Likelihood => Ok(()),
             Surrogate::Regression(it) => it.check(),
             Surrogate::Rebel(it) => it.check(),

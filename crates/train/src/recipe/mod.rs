@@ -8,7 +8,7 @@ mod validate;
 
 use std::path::Path;
 
-use cohort_core::{Curriculum, Decoding, Method, curriculum::Defer, schedule::Schedule};
+use cohort_core::{Curriculum, Decoding, Method, curriculum::Defer, objective::Staleness, schedule::Schedule};
 use cohort_env::{task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
 use sha2::{Digest, Sha256};
 
@@ -145,6 +145,35 @@ impl Recipe {
             source.low.seed = seed;
         }
         validate::validate(source)
+    }
+
+    /// A key that cannot be had from what the recipe names.
+    pub(crate) fn refuse(&self, key: &str, problem: &str, got: &str, hint: &str) -> RecipeError {
+        let place = Place::Absent { file: self.name.clone() };
+        let [key, problem, got, hint] = [key, problem, got, hint].map(str::to_owned);
+        RecipeError::Value { place, key, problem, got, hint }
+    }
+
+    /// What of the recipe does nothing as it stands, in words: for the opening lines of a run.
+    pub fn notes(&self) -> Vec<String> {
+        let objective = &self.method.objective;
+        let mut notes = Vec::new();
+        if let Staleness::Inert(what) = objective.staleness()
+            && self.train.inner_epochs == 1
+        {
+            notes.push(format!("with train.inner_epochs = 1 every ratio is exactly 1: {what}"));
+        }
+        let typed = toml::Value::try_from(&self.low).expect("a recipe is a TOML table");
+        let default = toml::Value::try_from(Low::default()).expect("a recipe is a TOML table");
+        let at = |value: &toml::Value, key: &str| {
+            key.split('.').try_fold(value.clone(), |value, part| value.get(part).cloned())
+        };
+        for key in objective.surrogate.ignores() {
+            if at(&typed, key) != at(&default, key) {
+                notes.push(format!("{key} is not read by this surrogate"));
+            }
+        }
+        notes
     }
 
     /// Whether a reference policy is needed.

@@ -153,6 +153,7 @@ fn go(
     if !skipped.is_empty() {
         observer.event(Event::Warning(&format!("rows left out of the data: {skipped}")));
     }
+    recipe.notes().iter().for_each(|note| observer.event(Event::Note(note)));
     let optimizer = Optimizer::new(recipe.optimizer, setup.policy.parameters());
     let mut session = Session {
         recipe,

@@ -5,7 +5,7 @@ use std::ops::Range;
 use cohort_core::{
     Author, Comparison, Group, Policy, RowSpec, Rows, Sample, Stream,
     metric::{Metric, Metrics},
-    objective::Estimator,
+    objective::{Estimator, RatioContext},
 };
 use cohort_env::Split;
 
@@ -81,8 +81,9 @@ impl<'a> RlStage<'a> {
             // Every group was discarded: there is nothing to update by.
             return Ok(None);
         }
+        let sampled = self.sampled_rows(session, batch, step)?;
         for epoch in 0..self.recipe.train.inner_epochs {
-            let old = first.as_ref().map(|pass| pass.rows.as_slice());
+            let old = sampled.as_deref().or(first.as_ref().map(|pass| pass.rows.as_slice()));
             let passed = batch.pass(session.policy.as_ref(), &self.recipe.method, old, session.workers, step)?;
             if let (0, Passed::Finite(pass)) = (epoch, &passed) {
                 self.hold_gap(session, batch, &pass.rows, step, metrics)?;
@@ -94,6 +95,27 @@ impl<'a> RlStage<'a> {
             first.get_or_insert(pass);
         }
         Ok(first)
+    }
+
+    /// Old rows under the contexts that the samples were drawn in, where the objective's ratio is against these and they
+    /// are others than those that are trained.
+    fn sampled_rows(
+        &self,
+        session: &Session<'_>,
+        batch: &Batch<'_>,
+        step: u64,
+    ) -> Result<Option<Vec<Vec<Rows>>>, Error> {
+        let moved = batch.samples.iter().flatten().any(|sample| sample.scored_under.is_some());
+        if self.recipe.method.objective.context == RatioContext::Scored || !moved {
+            return Ok(None);
+        }
+        let rows = session.workers.map("scoring", batch.samples.len(), |g| {
+            let drawn: Vec<Sample> =
+                batch.samples[g].iter().map(|sample| Sample { scored_under: None, ..(*sample).clone() }).collect();
+            let drawn: Vec<&Sample> = drawn.iter().collect();
+            session.policy.rows(&drawn, self.spec()).map_err(|source| Error::Policy { step, source })
+        })?;
+        Ok(Some(rows))
     }
 
     /// Measures how far sampler and trainer are apart, and ends the run above the red line.
@@ -148,6 +170,7 @@ impl Stage for RlStage<'_> {
         let mut seconds = Seconds::default();
         let mut metrics = Metrics::default();
         let world = session.world;
+        session.state.memory.set_run("step", step as f64);
         let mut curriculum = session.state.curriculum.clone();
         let mut drawn = draw(self.recipe, &self.ledger, session, &mut curriculum, step, &mut seconds)?;
         let ref_logp = timed(&mut seconds.score, || self.reference_logp(&drawn.groups, session.workers, step))?;
