@@ -131,24 +131,30 @@ def spine():
     grpo = grpo_action(a, (0.2, 0.2), kl=0.01)
     assert clips_both_ways(work, a, 0.2, 0.2)
 
+    forks, samples = sum(sum(t["mask"]) for _, _, t in each(work)), len(list(each(work)))
+
     def action(t, k, g, i):
         value, slopes = grpo(t, k, g, i)
         h, (low, high) = t["entropy"][k], band[g, i]
-        value += 0.1 * (max(0.0, h - high) + max(0.0, low - h))
-        return value, slopes | {"entropy": 0.1 * ((h > high) - (h < low))}
+        # A mean over the sample's forks, then over samples, under the denominator of the forks of the batch.
+        weight = 0.1 * forks / (samples * sum(t["mask"]))
+        value += weight * (max(0.0, h - high) + max(0.0, low - h))
+        return value, slopes | {"entropy": weight * ((h > high) - (h < low))}
 
     return record(
         39, "spine", b, solve(work, a, denominated(action, "tokens")),
         "Hand arithmetic; the quantiles and the hinges are held against the worked example of the notes: ten entropies "
         ".05 .. 2.4 give thresholds .095 and 1.0 and a mean band loss .4345. Loss = (1/|S|) sum over forking actions S of "
-        "the batch [clip term + 0.01 k3 + 0.1 (max(0, H - H_high) + max(0, H_low - H))]; thresholds and S are constants.",
+        "the batch [clip term + 0.01 k3] + 0.1 (1/N) sum over the N samples of the mean over a sample's forking actions of "
+        "[max(0, H - H_high) + max(0, H_low - H)]; thresholds and S are constants. The notes give the mean over a sample's "
+        "forks; the mean over samples is unverified.",
         {"reward combiner": "fact answer of each trajectory: 1 if it is the group's most frequent answer, else 0 (no ties in this batch)",
          "advantage": "(R - group mean) / (group std + 0.0001), sample (ddof 1)", "ratio level": "token", "gate": "clip to [0.8, 1.2]",
          "weights": "per trajectory the ceil(n / 5) of its n trained actions with the highest entropy (the same set as entropy >= its "
                     "linearly interpolated 0.8 quantile); all others 0",
          "entropy band": "H_low, H_high = linearly interpolated 0.1 and 0.5 quantiles of the trajectory's forking entropies, both hinges "
                          "weight 1, band weight 0.1; slope 0 at a threshold (weights unverified)",
-         "denominator": "tokens: number of forking actions in the batch, the band's too",
+         "denominator": "tokens: number of forking actions in the batch; the band: mean over a sample's forks, then over samples (unverified)",
          "divergence": "k3 to ref_logp on forking actions, coefficient 0.01 (unverified)", "inner updates": "1 (unverified)",
          "curriculum": "none"})
 
@@ -537,10 +543,11 @@ def one_shot_rlvr():
 
 def truth_rl():
     b = batch(61, "xxx x xx.xx xx | xxxx .xx x | xx xxx x", ref=0.4)
-    terms(b, correct=[[1, 0, 0, 1], [0, 0, 0], [1, 0, 1]], abstain=[[0, 1, 0, 0], [1, 0, 0], [0, 1, 0]])
-    r = combine(b, lambda t, f: 1.0 if t["correct"] else 0.0 if t["abstain"] else -1.0)
+    terms(b, correct=[[1, 0, 0, 1], [0, 0, 0], [1, 0, 1]])
+    facts(b, abstained=[[0, 1, 0, 0], [1, 0, 0], [0, 1, 0]])
+    r = combine(b, lambda t, f: 1.0 if t["correct"] else 0.0 if f["abstained"] else -1.0)
     assert r == [[1, 0, -1, 1], [0, -1, -1], [1, 0, 1]]
-    out = plain(61, "truth-rl", b, r, "terms correct, abstain: R = +1 correct, 0 abstained, -1 otherwise",
+    out = plain(61, "truth-rl", b, r, "term correct, fact abstained: R = +1 correct, 0 abstained, -1 otherwise",
                 f"{HAND} {PLAIN} As the notes say: among wrong answers an abstention is positive (second group), among right ones negative (third).",
                 eps=1e-6, kl=0.001, updates="1", unverified=["inner updates"])
     a = out["expected"]["advantage"]

@@ -124,8 +124,12 @@ impl Given {
             GivenRole::Member => Role::Member,
             GivenRole::Auxiliary => Role::Auxiliary,
         };
-        if role == Role::Member && self.reward.is_none() && self.rewards.is_none() {
-            return Err(MethodError::missing(place, "reward"));
+        // Derived terms may come from facts alone, and segments have rewards of their own.
+        let is_made = !method.reward.derive.is_empty() || !self.segment_rewards.is_empty() || self.rewards.is_some();
+        if role == Role::Member && self.reward.is_none() && !is_made {
+            let first = method.reward.weights.keys().next();
+            let field = first.map_or("reward".to_owned(), |term| format!("rewards.{term}"));
+            return Err(MethodError::missing(place, field));
         }
         if self.segment.is_none() && method.reads_segments() {
             return Err(MethodError::missing(place, "segment"));

@@ -7,7 +7,7 @@ use crate::{
     trajectory::{Comparison, Trajectory},
 };
 
-/// The members' episodes of a comparison. What is asked of an episode is asked of the first of its trajectories that
+/// The members' episodes of a comparison that have no reward yet. What is asked of an episode is asked of the first of its trajectories that
 /// holds it: a term or a fact is recorded once an episode.
 pub(super) struct Group<'a> {
     index: usize,
@@ -17,7 +17,8 @@ pub(super) struct Group<'a> {
 
 impl<'a> Group<'a> {
     pub(super) fn new(index: usize, comparison: &'a Comparison) -> Self {
-        Self { index, comparison, episodes: comparison.episodes() }
+        let unrewarded = |of: &Vec<usize>| comparison.trajectories[of[0]].reward.is_none();
+        Self { index, comparison, episodes: comparison.episodes().into_iter().filter(unrewarded).collect() }
     }
 
     pub(super) fn all(comparisons: &'a [Comparison]) -> Vec<Self> {
@@ -94,6 +95,15 @@ impl<'a> Group<'a> {
         match self.holder(episode, fact).facts.get(fact) {
             Some(_) => self.number(episode, fact).map(Some),
             None => Ok(None),
+        }
+    }
+
+    /// A number of an episode, or of the whole group where the episodes do not record it.
+    pub(super) fn number_or_shared(&self, episode: usize, fact: &str) -> Result<f64, MethodError> {
+        match self.number_if_any(episode, fact)? {
+            Some(number) => Ok(number),
+            None if self.comparison.facts.get(fact).is_some() => self.shared_number(fact),
+            None => self.number(episode, fact),
         }
     }
 

@@ -358,15 +358,14 @@ fn derive_group(name: &str, p: &Value, group: &Plain, rho1: f64, state: &mut Sta
         "consistency" => {
             let mut h = Vec::new();
             for (i, x) in &scored {
-                let format = eps[*i].score("format").unwrap_or(0.0);
                 // Who stands on the mean passes, whatever its rounding.
                 let at_least = *x >= average(&values) - 1e-12;
-                if *x > n("above") && at_least && format >= 0.5 {
+                if *x > n("above") && at_least {
                     h.push((*i, eps[*i].fact("confidence").min(n("cap"))));
                 }
             }
             let capped: Vec<f64> = h.iter().map(|(_, c)| *c).collect();
-            lift2(group, of, "format", |i, x, _| {
+            lift(group, of, |i, x| {
                 let own = h.iter().find(|(j, _)| *j == i);
                 let passes = own.is_some_and(|(_, c)| *c >= average(&capped) - n("margin") - 1e-12);
                 if passes { n("coefficient") * x } else { 0.0 }

@@ -7,7 +7,7 @@ parameters! {
     Consistency {
         of: String = "answer", TERM, "accuracy";
         above: f64 = 0.1, ANY, "a right one scores more than this";
-        format: String = "format", TERM, "whether the answer's span exists: at least 1/2";
+        guard: Option<String> = None::<String> => "absent", FACT, "a term that says whether the answer's span exists (at least 1/2); none where no name is given";
         confidence: String = "confidence", FACT, "exp(mean log-probability of the answer's tokens under the reference), in [0, 1]";
         coefficient: f64 = 0.5, NOT_NEGATIVE, "share of the accuracy that is added";
         cap: f64 = 0.95, ABOVE_ZERO_TO_ONE, "confidences are cut off here";
@@ -19,33 +19,35 @@ pub(super) const ENTRY: Entry = Entry {
     axis: Axis::Derive,
     name: "consistency",
     summary: "CARE's bonus: right, and likely after its own reasoning",
-    formula: "H = {i: of_i > above, of_i >= mean of, format_i >= 1/2}; c_i = min(confidence_i, cap); m = mean of c over H; \
+    formula: "H = {i: of_i > above, of_i >= mean of, and, where named, guard_i >= 1/2}; c_i = min(confidence_i, cap); m = mean of c over H; \
               coefficient * of_i where i in H and c_i >= m - margin, else 0. The cap acts before the mean; with H empty all \
-              get 0; a broken format (an empty span has confidence 1) is never in H. Only the confidences of H are read",
+              get 0; an empty span has confidence 1, and only a guard keeps it out. Only the confidences of H are read",
     parameters: Consistency::PARAMETERS,
     reads: &["facts.<confidence>"],
     source: "GRPO-CARE: arXiv 2506.16141 and its code",
-    unverified: "the guard of the format is ours",
+    unverified: "the guard is ours",
     ..Entry::NONE
 };
 
 impl Term for Consistency {
     fn of_group(&self, _: &str, group: &Group<'_>, _: &mut Memory) -> Result<Vec<Outcome>, MethodError> {
-        let (accuracy, format) = (group.outcomes(&self.of)?, group.outcomes(&self.format)?);
+        let accuracy = group.outcomes(&self.of)?;
+        // Without a guard the accuracy stands for it: whoever passes its own test is let in.
+        let guard = group.outcomes(self.guard.as_ref().unwrap_or(&self.of))?;
         let scored: Vec<f64> = accuracy.iter().filter_map(|o| o.value()).collect();
         let bar = mean(&scored);
         // The capped confidence of every member of H.
         let mut confident = vec![None; group.len()];
         for (e, confidence) in confident.iter_mut().enumerate() {
-            let Ok([of, format]) = judged([accuracy[e], format[e]]) else { continue };
-            if of > self.above && reaches(of, bar) && format >= 0.5 {
+            let Ok([of, guard]) = judged([accuracy[e], guard[e]]) else { continue };
+            if of > self.above && reaches(of, bar) && (self.guard.is_none() || guard >= 0.5) {
                 *confidence = Some(group.number(e, &self.confidence)?.min(self.cap));
             }
         }
         let of_h: Vec<f64> = confident.iter().flatten().copied().collect();
         let least = mean(&of_h) - self.margin;
         Ok((0..group.len())
-            .map(|e| match judged([accuracy[e], format[e]]) {
+            .map(|e| match judged([accuracy[e], guard[e]]) {
                 Ok([of, _]) if confident[e].is_some_and(|c| reaches(c, least)) => Outcome::scored(self.coefficient * of),
                 Ok(_) => Outcome::scored(0.0),
                 Err(silent) => silent,
@@ -83,6 +85,9 @@ mod tests {
     #[test]
     fn an_empty_span_is_not_confident() {
         let group = group(&[("answer", [1.0, 1.0]), ("format", [0.0, 1.0])], &[("confidence", [1.0, 0.3])]);
-        close(&values(&Consistency::default(), &group, &mut Memory::default()), &[0.0, 0.5], 0.0);
+        let guarded = Consistency { guard: Some("format".to_owned()), ..Consistency::default() };
+        close(&values(&guarded, &group, &mut Memory::default()), &[0.0, 0.5], 0.0);
+        // Unguarded, the empty span is the surest of all.
+        close(&values(&Consistency::default(), &group, &mut Memory::default()), &[0.5, 0.0], 0.0);
     }
 }

@@ -10,7 +10,7 @@ parameters! {
         degraded: String = "degraded_accuracy", FACT, "of the group: mean accuracy on the degraded input";
         bonus: f64 = 0.3, ANY, "alpha";
         ratio: f64 = 0.8, NOT_NEGATIVE, "mu: share of the degraded accuracy that is asked";
-        saliency: Option<String> = None::<String> => "absent", FACT, "a fact that multiplies the bonus; 1 where no name is given";
+        saliency: Option<String> = None::<String> => "absent", FACT, "a fact of the episode, or of the group, that multiplies the bonus; 1 where no name is given";
     }
 }
 
@@ -37,7 +37,7 @@ impl Term for ContrastBonus {
         let needed = reaches(mean(&accuracy), self.ratio * group.shared_number(&self.degraded)?);
         group.map(&self.of, |e, of| {
             if of > self.above && needed {
-                let saliency = self.saliency.as_ref().map_or(Ok(1.0), |fact| group.number(e, fact))?;
+                let saliency = self.saliency.as_ref().map_or(Ok(1.0), |fact| group.number_or_shared(e, fact))?;
                 Ok(self.bonus * saliency)
             } else {
                 Ok(0.0)
