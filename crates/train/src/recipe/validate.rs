@@ -283,7 +283,7 @@ pub(super) fn method(source: &Source) -> Result<Method, RecipeError> {
         reward_kl: low.reward.kl.map(|kl| kl.coefficient),
         advantage: low.advantage.clone(),
         weight: low.weight.clone(),
-        objective: low.objective.clone(),
+        objective: low.objective,
     };
     if let Err((key, problem)) = low.curriculum.check() {
         let hint = "`cohort methods NAME` lists a choice's parameters";
