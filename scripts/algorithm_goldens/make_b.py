@@ -52,8 +52,8 @@ def text(record):
             f'  "batch": {{"groups": [\n{groups}]}},\n  "expected": {{\n{expected}}}\n}}\n')
 
 
-def main():
-    wanted = set(sys.argv[1:])
+def main(names):
+    wanted = set(names)
     seen = []
     for system in systems_b.ALL:
         record = system()
@@ -68,4 +68,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

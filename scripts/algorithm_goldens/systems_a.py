@@ -994,16 +994,16 @@ def stealthrl():
     ]
     w = dict.fromkeys(names, 1.0)
     return system(
-        34, "stealthrl", groups, lambda b: z_groups(b, rewards(b, w), limit=10.0), k3(0.01, gate="none"),
+        34, "stealthrl", groups, lambda b: z_groups(b, rewards(b, w), limit=10.0),
+        k3(0.01, gate="none", dropped=tuple((1, i) for i in range(3))),
         weighted_text(w)
         + ' ("detector" after its running z-score; "gate" -1 or -0.5 where an output is refused, and then the others'
         " are 0; the rescue of groups whose rewards are all <= 0 is off)",
-        Z4 + ", clamped to +-10; a group of equal rewards keeps advantage 0 and stays counted", updates="4",
-        curriculum="the source removes groups of equal rewards; here they stay in the denominator",
+        Z4 + ", clamped to +-10; a group of equal rewards is dropped: no loss, no divergence, not counted", updates="4",
         notes=("", " (the estimator is unverified)", UNVERIFIED),
         derivation=(
             "Formula of the notes in naive loops: importance-weighted policy gradient, no clip. Group 2 has equal"
-            " rewards: its surrogate is 0, its divergence counts."
+            " rewards and leaves the batch."
         ),
     )
 

@@ -131,30 +131,31 @@ def spine():
     grpo = grpo_action(a, (0.2, 0.2), kl=0.01)
     assert clips_both_ways(work, a, 0.2, 0.2)
 
-    forks, samples = sum(sum(t["mask"]) for _, _, t in each(work)), len(list(each(work)))
-
-    def action(t, k, g, i):
-        value, slopes = grpo(t, k, g, i)
+    def hinges(t, k, g, i):
         h, (low, high) = t["entropy"][k], band[g, i]
-        # A mean over the sample's forks, then over samples, under the denominator of the forks of the batch.
-        weight = 0.1 * forks / (samples * sum(t["mask"]))
-        value += weight * (max(0.0, h - high) + max(0.0, low - h))
-        return value, slopes | {"entropy": weight * ((h > high) - (h < low))}
+        return 0.1 * (max(0.0, h - high) + max(0.0, low - h)), {"entropy": 0.1 * ((h > high) - (h < low))}
+
+    core, regulariser = denominated(grpo, "tokens"), denominated(hinges, "sequence")
+
+    def loss(of):
+        (value, slopes), (penalty, more) = core(of), regulariser(of)
+        return value + penalty, slopes | more
 
     return record(
-        39, "spine", b, solve(work, a, denominated(action, "tokens")),
+        39, "spine", b, solve(work, a, loss),
         "Hand arithmetic; the quantiles and the hinges are held against the worked example of the notes: ten entropies "
         ".05 .. 2.4 give thresholds .095 and 1.0 and a mean band loss .4345. Loss = (1/|S|) sum over forking actions S of "
-        "the batch [clip term + 0.01 k3] + 0.1 (1/N) sum over the N samples of the mean over a sample's forking actions of "
-        "[max(0, H - H_high) + max(0, H_low - H)]; thresholds and S are constants. The notes give the mean over a sample's "
-        "forks; the mean over samples is unverified.",
+        "the batch [clip term + 0.01 k3] + 0.1 mean over trajectories i of mean over S_i of [max(0, H - H_high) + max(0, H_low - H)]; "
+        "thresholds and S are constants. The source gives the band of one trajectory as a mean over S_i and leaves open how "
+        "trajectories are averaged: here each counts alike.",
         {"reward combiner": "fact answer of each trajectory: 1 if it is the group's most frequent answer, else 0 (no ties in this batch)",
          "advantage": "(R - group mean) / (group std + 0.0001), sample (ddof 1)", "ratio level": "token", "gate": "clip to [0.8, 1.2]",
          "weights": "per trajectory the ceil(n / 5) of its n trained actions with the highest entropy (the same set as entropy >= its "
                     "linearly interpolated 0.8 quantile); all others 0",
          "entropy band": "H_low, H_high = linearly interpolated 0.1 and 0.5 quantiles of the trajectory's forking entropies, both hinges "
                          "weight 1, band weight 0.1; slope 0 at a threshold (weights unverified)",
-         "denominator": "tokens: number of forking actions in the batch; the band: mean over a sample's forks, then over samples (unverified)",
+         "denominator": "tokens: number of forking actions in the batch; the band: mean over a trajectory's forking actions, then over "
+                        "trajectories (the latter unverified)",
          "divergence": "k3 to ref_logp on forking actions, coefficient 0.01 (unverified)", "inner updates": "1 (unverified)",
          "curriculum": "none"})
 
@@ -178,7 +179,7 @@ def avatarshield():
 
 def grpo_ptr():
     b = batch(41, "xxx x xx.xx xx | xxxx .xx x xx | xx xxx x", ref=0.4)
-    terms(b, format=[[1, 1, 1, 1], [1, 0, 1, 1], [1, 1, 0]], outcome=[[1, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0]],
+    terms(b, format=[[1, 1, 1, 1], [1, 0, 1, 1], [1, 1, 0]], outcome=[[1, 1, 0, 0], [1, 0, 1, 0], [1, 1, 1]],
           reasoning=[[0.4, 0.5, 0.9, 0.7], [0.9, 0.3, 0.6, 0.5], [0.2, 0.8, 0.5]])
     rewards, taus = [], []
     for group in b["groups"]:
@@ -195,8 +196,9 @@ def grpo_ptr():
                  "terms format, outcome, reasoning: R = 0.3 format + 1.0 outcome + 0.5 tau reasoning; D = mean reasoning of the correct - of "
                  "the wrong (outcome 1 / 0) in the group; tau = 1 if D >= 0 or a side is empty, else exp(D)",
                  "Hand arithmetic; the first group is the worked example of the notes: outcome [1,1,0,0], reasoning [.4,.5,.9,.7], format 1 -> "
-                 f"D -.35, tau .7047, R [1.4409,1.4762,.6171,.5466]. The second has D > 0, the third nobody correct. {PLAIN}",
-                 kl=0.04, curriculum="reasoning is off until accuracy is about 0.5; this batch is of the later stage, reasoning on",
+                 f"D -.35, tau .7047, R [1.4409,1.4762,.6171,.5466]. The second has D > 0, the third nobody wrong. 7 of 11 are correct: the stage of the "
+                 f"reasoning reward. {PLAIN}",
+                 kl=0.04, curriculum="reasoning is off until accuracy is about 0.5; here it is 0.64, reasoning on",
                  unverified=["gate", "denominator", "inner updates"])
 
 
@@ -272,11 +274,12 @@ def sage_skill():
     for group, key in zip(b["groups"], ["chain/1", "chain/2"]):
         group["key"] = key
     group_facts(b, position=[1, 2])
-    terms(b, success=[[1, 1, 0, -1], [1, 0, 1, 0]], chain=[[1, 0, 1, 0], [1, 0, 1, 0]], reuse=[[1, 1, 1, 0], [1, 1, 1, 0]])
-    r = combine(b, lambda t, f: t["success"] + (1 if t["success"] == 1 and t["chain"] == 1 else 0) * t["reuse"])
+    terms(b, success=[[1, 1, 0, -1], [1, 0, 1, 0]])
+    facts(b, chain=[[1, 0, 1, 0], [1, 0, 1, 0]], reuse=[[1, 1, 1, 0], [1, 1, 1, 0]])
+    r = combine(b, lambda t, f: t["success"] + (1 if t["success"] == 1 and f["chain"] == 1 else 0) * f["reuse"])
     assert r == [[2, 1, 0, -1], [2, 0, 2, 0]], r
     return plain(45, "sage-skill", b, r,
-                 "terms success (own task, -1 for a turn without code), chain (success of the chain's second task), reuse (the second task used "
+                 "term success (own task, -1 for a turn without code), facts chain (success of the chain's second task), reuse (the second task used "
                  "a skill of the first): R = success + 1[success = 1] 1[chain = 1] reuse; in the second group chain is success itself",
                  f"{HAND} R1 = r1 + 1[r1=1] 1[r2=1] skill, R2 = r2 + 1[r2=1] skill; A = R - mean over the chains at the same position, as "
                  "in LOOP. Member i of both groups is chain i; its libraries never meet another's.",
@@ -544,10 +547,10 @@ def one_shot_rlvr():
 def truth_rl():
     b = batch(61, "xxx x xx.xx xx | xxxx .xx x | xx xxx x", ref=0.4)
     terms(b, correct=[[1, 0, 0, 1], [0, 0, 0], [1, 0, 1]])
-    facts(b, abstained=[[0, 1, 0, 0], [1, 0, 0], [0, 1, 0]])
-    r = combine(b, lambda t, f: 1.0 if t["correct"] else 0.0 if f["abstained"] else -1.0)
+    facts(b, abstain=[[0, 1, 0, 0], [1, 0, 0], [0, 1, 0]])
+    r = combine(b, lambda t, f: 1.0 if t["correct"] else 0.0 if f["abstain"] else -1.0)
     assert r == [[1, 0, -1, 1], [0, -1, -1], [1, 0, 1]]
-    out = plain(61, "truth-rl", b, r, "term correct, fact abstained: R = +1 correct, 0 abstained, -1 otherwise",
+    out = plain(61, "truth-rl", b, r, "term correct, fact abstain: R = +1 correct, 0 abstained, -1 otherwise",
                 f"{HAND} {PLAIN} As the notes say: among wrong answers an abstention is positive (second group), among right ones negative (third).",
                 eps=1e-6, kl=0.001, updates="1", unverified=["inner updates"])
     a = out["expected"]["advantage"]
@@ -703,22 +706,24 @@ def taco():
 
 def alphadrive():
     b = batch(69, "xxx x xx.xx xx .xx xxxx | xx x xxx xx", ref=0.4)
-    terms(b, speed=[[1, 0, 1, 0.6667, 0, 1], [1, 1, 0, 1]], path=[[1, 1, 0, 1, 0, 1], [0, 0, 1, 1]], format=[[1, 1, 0, 1, 1, 1], [1, 1, 1, 0]],
-          speed_weight=[[1, 0.8, 1, 1, 0.8, 1], [0.8, 0.8, 1, 0.8]], path_weight=[[0.8, 0.8, 1, 0.8, 1, 0.8], [1, 1, 0.8, 0.8]])
+    terms(b, speed=[[1, 0, 1, 0.6667, 0, 1], [1, 1, 0, 1]], path=[[1, 1, 0, 1, 0, 1], [0, 0, 1, 1]], format=[[1, 1, 0, 1, 1, 1], [1, 1, 1, 0]])
     facts(b, answer=[["stop, straight", "keep, straight", "stop, left_turn", "accelerate stop, straight", "keep, right_turn", "stop, straight"],
                      ["keep, left_turn", "keep, left_turn", "stop, straight", "keep, straight"]])
+    parts = [[answer.split(", ") for answer in column(group, "facts", "answer")] for group in b["groups"]]
+    facts(b, speed_action=[[speed for speed, _ in row] for row in parts], path_action=[[path for _, path in row] for row in parts])
     rewards = []
     for group in b["groups"]:
         answers, row = column(group, "facts", "answer"), []
         for t, answer in zip(group["trajectories"], answers):
             diversity = 1 - min(0.2, answers.count(answer) / len(answers))
-            x = t["rewards"]
-            row.append(x["speed"] * x["speed_weight"] * diversity + x["path"] * x["path_weight"] * diversity + x["format"])
+            x, f = t["rewards"], t["facts"]
+            speed, path = 0.8 if f["speed_action"] == "keep" else 1.0, 0.8 if f["path_action"] == "straight" else 1.0
+            row.append(x["speed"] * speed * diversity + x["path"] * path * diversity + x["format"])
         rewards.append(row)
     close([rewards[0][0], rewards[0][1]], [0.8 + 0.64 + 1, 0.8 * 5 / 6 + 1], 1e-12)
     return plain(69, "alphadrive", b, rewards,
-                 "terms speed, path (F1), speed_weight, path_weight (of the predicted actions), format; fact answer: div = 1 - min(0.2, share of the same "
-                 "answer in the group); R = speed speed_weight div + path path_weight div + format; whole group counted first",
+                 "terms speed, path (F1), format; facts answer, speed_action, path_action (predicted): w_speed 0.8 for keep, w_path 0.8 for straight, else 1; "
+                 "div = 1 - min(0.2, share of the same answer in the group); R = speed w_speed div + path w_path div + format; whole group counted first",
                  f"{HAND} {PLAIN} Six members, so that a single answer has the share 1/6 < 0.2.", eps=1e-6, kl=0.04,
                  extra={"ratio level": "token (the paper writes it for the response; its code base is token level)"},
                  unverified=["reward combiner", "gate", "denominator", "divergence", "inner updates"])

@@ -113,6 +113,8 @@ fn terms(axis: Axis) -> &'static str {
 }
 
 fn overrides(entry: &Entry, choice: &str) -> Option<Vec<String>> {
+    // Three trajectories hold no four.
+    let choice = if entry.name == "pass_at_k" { "{ pass_at_k = { k = 2 } }" } else { choice };
     Some(match entry.axis {
         Axis::Derive => vec![
             format!("reward.derive=[{{ into = \"derived\", with = {choice} }}]"),

@@ -88,7 +88,7 @@ fn take(
         sampling.run(world, world.strategy.as_ref(), policy, &prompts, workers, &mut Seconds::default())?;
     let terms = world.term_names();
     let mut comparisons: Vec<Comparison> = groups.iter().map(|group| Comparison::of_group(group, &terms)).collect();
-    let rule = &recipe.method.reward;
+    let rule = world.method(&recipe.method).reward;
     rule.apply(&mut comparisons, &mut Memory::default()).map_err(|source| Error::Method { step: 0, source })?;
     record::outcomes(&comparisons, &mut groups);
     Ok(groups)

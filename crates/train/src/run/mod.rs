@@ -174,7 +174,7 @@ fn go(
     let reference = recipe.has_reference().then(|| session.policy.duplicate());
     before(&mut session)?;
     let spent = session.directory.manifest.seconds;
-    let mut stage = RlStage::new(recipe, reference, ledger, spent.total - spent.cold_start);
+    let mut stage = RlStage::new(recipe, session.world, reference, ledger, spent.total - spent.cold_start);
     session.started = Instant::now();
     session.restore()?;
     drive(&mut stage, &mut session)?;

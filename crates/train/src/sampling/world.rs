@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cohort_core::{Action, Choice, Context, Episode, Group, GroupKey, Outcome, Policy, StopReason, Turns};
+use cohort_core::{Action, Choice, Context, Episode, Group, GroupKey, Method, Outcome, Policy, StopReason, Turns};
 use cohort_env::{Codec, Item, Split, Task, Verifier, View, judge};
 use cohort_rollout::{Prompt, Strategy};
 
@@ -32,6 +32,13 @@ impl World {
     /// The prompts at `indices` of a split, in slots `0..`.
     pub fn prompts(&self, split: Split, indices: &[usize]) -> Vec<Prompt> {
         self.prompts_from(split, indices, 0)
+    }
+
+    /// A recipe's method with the weights of this world's terms, which may be others than the recipe's.
+    pub fn method(&self, method: &Method) -> Method {
+        let mut method = method.clone();
+        method.reward.weights = self.terms.iter().map(|term| (term.name.clone(), term.weight)).collect();
+        method
     }
 
     /// The names of the reward terms, in their order.

@@ -132,7 +132,7 @@ fn combined(
     let terms = session.world.term_names();
     let mut comparisons: Vec<Comparison> = groups.iter().map(|group| Comparison::of_group(group, &terms)).collect();
     let mut memory: Memory = session.state.memory.clone();
-    let rule = &recipe.method.reward;
+    let rule = session.world.method(&recipe.method).reward;
     rule.apply(&mut comparisons, &mut memory).map_err(|source| Error::Method { step, source })?;
     record::outcomes(&comparisons, groups);
     Ok(groups.iter().map(|group| group.episodes.iter().map(|e| e.outcome).collect()).collect())

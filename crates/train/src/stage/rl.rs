@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use cohort_core::{
-    Author, Comparison, Group, Policy, RowSpec, Rows, Sample, Stream,
+    Author, Comparison, Group, Method, Policy, RowSpec, Rows, Sample, Stream,
     metric::{Metric, Metrics},
     objective::{Estimator, RatioContext},
 };
@@ -26,6 +26,8 @@ use crate::{
 /// The rl stage of a recipe.
 pub struct RlStage<'a> {
     recipe: &'a Recipe,
+    /// The recipe's, with the weights of the world's terms.
+    method: Method,
     /// The frozen policy that divergences are measured from, where the recipe has one.
     reference: Option<Box<dyn Policy>>,
     /// Verdicts of steps that were begun before a crash, so that no clock is asked twice.
@@ -35,8 +37,14 @@ pub struct RlStage<'a> {
 }
 
 impl<'a> RlStage<'a> {
-    pub fn new(recipe: &'a Recipe, reference: Option<Box<dyn Policy>>, ledger: Ledger, seconds_before: f64) -> Self {
-        Self { recipe, reference, ledger, seconds_before }
+    pub fn new(
+        recipe: &'a Recipe,
+        world: &World,
+        reference: Option<Box<dyn Policy>>,
+        ledger: Ledger,
+        seconds_before: f64,
+    ) -> Self {
+        Self { recipe, method: world.method(&recipe.method), reference, ledger, seconds_before }
     }
 
     fn spec(&self) -> RowSpec {
@@ -47,7 +55,7 @@ impl<'a> RlStage<'a> {
     /// reward beside the sampler's.
     fn reference_logp(&self, groups: &[Group], workers: Workers, step: u64) -> Result<Vec<Vec<Vec<f64>>>, Error> {
         let Some(reference) = &self.reference else { return Ok(Vec::new()) };
-        let spec = match self.recipe.method.reward_kl {
+        let spec = match self.method.reward_kl {
             Some(_) => RowSpec { temperature: self.recipe.rollout.decoding.row_temperature() },
             None => self.spec(),
         };
@@ -84,7 +92,7 @@ impl<'a> RlStage<'a> {
         let sampled = self.sampled_rows(session, batch, step)?;
         for epoch in 0..self.recipe.train.inner_epochs {
             let old = sampled.as_deref().or(first.as_ref().map(|pass| pass.rows.as_slice()));
-            let passed = batch.pass(session.policy.as_ref(), &self.recipe.method, old, session.workers, step)?;
+            let passed = batch.pass(session.policy.as_ref(), &self.method, old, session.workers, step)?;
             if let (0, Passed::Finite(pass)) = (epoch, &passed) {
                 self.hold_gap(session, batch, &pass.rows, step, metrics)?;
             }
@@ -106,7 +114,7 @@ impl<'a> RlStage<'a> {
         step: u64,
     ) -> Result<Option<Vec<Vec<Rows>>>, Error> {
         let moved = batch.samples.iter().flatten().any(|sample| sample.scored_under.is_some());
-        if self.recipe.method.objective.context == RatioContext::Scored || !moved {
+        if self.method.objective.context == RatioContext::Scored || !moved {
             return Ok(None);
         }
         let rows = session.workers.map("scoring", batch.samples.len(), |g| {
@@ -181,7 +189,7 @@ impl Stage for RlStage<'_> {
         self.recipe.curriculum.observe(step, &observed, &mut curriculum);
         session.state.curriculum = curriculum;
         drawn.measure(&mut metrics);
-        if self.recipe.method.reward_kl.is_some() {
+        if self.method.reward_kl.is_some() {
             trained_divergences.iter().flatten().for_each(|&kl| metrics.add("kl", Metric::mean_of(kl)));
         }
         let slots = drawn.trained();
@@ -191,7 +199,7 @@ impl Stage for RlStage<'_> {
             false => slots.iter().flat_map(|&slot| ref_logp[slot].iter().cloned()).collect(),
         };
         let mut comparisons = self.comparisons(world, &groups, ref_logp);
-        let credits = self.recipe.method.credit(&mut comparisons, &mut session.state.memory);
+        let credits = self.method.credit(&mut comparisons, &mut session.state.memory);
         let credits = credits.map_err(|source| Error::Method { step, source })?;
         record::outcomes(&comparisons, &mut groups);
         let batch = Batch {
