@@ -65,10 +65,14 @@ fn forms(entry: &Entry) -> [String; 2] {
 /// How a recipe writes the choice with its defaults.
 fn written(entry: &Entry) -> String {
     let parameters: Vec<String> = entry.parameters.iter().map(|p| format!("{} = {}", p.name, p.default)).collect();
-    if parameters.is_empty() {
-        format!("\"{}\"", entry.name)
-    } else {
-        format!("{{ {} = {{ {} }} }}", entry.name, parameters.join(", "))
+    let choice = match parameters.as_slice() {
+        [] => format!("\"{}\"", entry.name),
+        some => format!("{{ {} = {{ {} }} }}", entry.name, some.join(", ")),
+    };
+    match entry.axis {
+        Axis::Derive => format!("[{{ into = \"TERM\", with = {choice} }}]"),
+        Axis::Shape => format!("[{choice}]"),
+        _ => choice,
     }
 }
 

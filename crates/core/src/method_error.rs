@@ -58,6 +58,11 @@ impl MethodError {
         Self { place, field: field.into(), problem: Problem::Missing }
     }
 
+    /// Whether a number is none: what a run skips an update for.
+    pub fn is_not_finite(&self) -> bool {
+        matches!(self.problem, Problem::NotFinite { .. })
+    }
+
     pub fn unfit(place: Place, field: impl Into<String>, expected: impl Into<String>, got: impl fmt::Display) -> Self {
         let problem = Problem::Unfit { expected: expected.into(), got: got.to_string() };
         Self { place, field: field.into(), problem }

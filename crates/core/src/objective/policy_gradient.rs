@@ -123,7 +123,10 @@ impl PolicyGradient {
             largest = f64::max(largest, ratio);
         }
         if !(loss.is_finite() && slopes.is_finite()) {
-            return Err(MethodError { place, field: "ratio".to_owned(), problem: Problem::NotFinite { got: largest } });
+            // Either the ratio or the advantage is beyond what a number holds.
+            let coefficient = seen.credit.coefficient.iter().copied().find(|c| !c.is_finite());
+            let (field, got) = coefficient.map_or(("ratio", largest), |got| ("advantage", got));
+            return Err(MethodError { place, field: field.to_owned(), problem: Problem::NotFinite { got } });
         }
         part.loss += loss;
         ratios.backward(&upstream, mask, part);

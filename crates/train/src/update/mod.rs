@@ -112,6 +112,9 @@ impl Batch<'_> {
             Err(Error::Policy { source: source @ PolicyError::NotFinite { .. }, .. }) => {
                 return Ok(Passed::NotFinite(source.to_string()));
             }
+            Err(Error::Method { source, .. }) if source.is_not_finite() => {
+                return Ok(Passed::NotFinite(source.to_string()));
+            }
             Err(e) => return Err(e),
         };
         let mut pass = Pass {
