@@ -98,3 +98,22 @@ impl Group {
         rewards.next().is_some_and(|first| rewards.any(|r| r != first))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signal_is_a_difference_among_the_scored() {
+        let group = |rewards: &[Option<f64>]| Group {
+            key: GroupKey(0),
+            episodes: rewards.iter().map(|&outcome| Episode { outcome, ..Episode::of_samples(Vec::new()) }).collect(),
+            auxiliary: Vec::new(),
+            facts: Facts::default(),
+        };
+        assert!(group(&[Some(1.0), None, Some(0.5)]).has_signal());
+        assert!(!group(&[Some(1.0), None, Some(1.0)]).has_signal());
+        assert!(!group(&[None, Some(1.0)]).has_signal() && !group(&[]).has_signal());
+        assert!(group(&[Some(0.0), None, Some(2.0)]).scored().eq([0.0, 2.0]));
+    }
+}

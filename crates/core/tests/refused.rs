@@ -73,6 +73,8 @@ fn advantages() {
     for (value, key) in cases {
         refused("advantage", value, key);
     }
+    let half = method("advantage", json!({"constant": {"downweight": {}}})).advantage.constant;
+    assert_eq!(serde_json::to_value(half).expect("plain numbers"), json!({"downweight": {"factor": 0.5}}));
     for value in [
         json!({"drop": {"pivot": {}}, "baseline": "median"}),
         json!({"constant": {"raw": {}}}),
