@@ -56,3 +56,21 @@ pub struct RowGradients {
     pub kl_old: Option<Vec<f64>>,
     pub kl_ref: Option<Vec<f64>>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_number_that_is_none_is_named() {
+        let rows = |logp: [f64; 2], kl_old: Option<Vec<f64>>| Rows {
+            logp: logp.to_vec(),
+            entropy: vec![0.5; 2],
+            kl_old,
+            kl_ref: None,
+        };
+        assert_eq!(rows([-1.0, -2.0], Some(vec![0.0; 2])).first_not_finite(), None);
+        assert_eq!(rows([-1.0, f64::NAN], None).first_not_finite(), Some((1, "logp")));
+        assert_eq!(rows([-1.0, f64::NAN], Some(vec![f64::INFINITY, 0.0])).first_not_finite(), Some((0, "kl_old")));
+    }
+}
