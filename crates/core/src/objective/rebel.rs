@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Evaluation, Seen, Survey,
     surrogate::above_zero,
-    unit::{mean, trained, units},
+    unit::{mean, units},
 };
 use crate::{
     method_error::MethodError,
@@ -82,12 +82,7 @@ impl Rebel {
         let total = terms.iter().sum();
         parts[units[0].trajectories[0]].metrics.add("regression_error", Metric::Mean { total, weight: 1.0 });
         for ((unit, term), slope) in units.iter().zip(terms).zip(slopes) {
-            parts[unit.trajectories[0]].loss += term / survey.counts.groups;
-            for &t in &unit.trajectories {
-                for i in trained(masks[t].as_ref()) {
-                    parts[t].gradients.logp[i] += slope / survey.counts.groups;
-                }
-            }
+            unit.put(term / survey.counts.groups, slope / survey.counts.groups, masks, parts);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Evaluation, Seen, Survey,
-    unit::{mean, trained, units},
+    unit::{mean, units},
 };
 use crate::{
     method_error::MethodError,
@@ -97,14 +97,9 @@ impl Regression {
         let rho: Vec<f64> = units.iter().map(|unit| unit.log_ratio(group, masks)).collect();
         let (terms, slopes) = self.of(&target, &rho);
         for ((unit, term), slope) in units.iter().zip(terms).zip(slopes) {
-            let part = &mut parts[unit.trajectories[0]];
-            part.loss += term / survey.counts.groups;
-            part.metrics.add("regression_error", Metric::Mean { total: term * units.len() as f64, weight: 1.0 });
-            for &t in &unit.trajectories {
-                for i in trained(masks[t].as_ref()) {
-                    parts[t].gradients.logp[i] += slope / survey.counts.groups;
-                }
-            }
+            let metrics = &mut parts[unit.trajectories[0]].metrics;
+            metrics.add("regression_error", Metric::Mean { total: term * units.len() as f64, weight: 1.0 });
+            unit.put(term / survey.counts.groups, slope / survey.counts.groups, masks, parts);
         }
         Ok(())
     }

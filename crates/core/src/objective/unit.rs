@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Seen;
+use super::{Evaluation, Seen};
 use crate::method_error::{MethodError, Place, Problem};
 
 /// One episode of a group, compared as a whole.
@@ -64,6 +64,16 @@ fn finite_reward(seen: &Seen<'_>, place: Place) -> Result<Option<f64>, MethodErr
 }
 
 impl Unit {
+    /// Adds a loss to the first trajectory, and its slope by the log-ratio of the episode to every trained action.
+    pub fn put(&self, loss: f64, slope: f64, masks: &[Option<Vec<f64>>], parts: &mut [Evaluation]) {
+        parts[self.trajectories[0]].loss += loss;
+        for &t in &self.trajectories {
+            for i in trained(masks[t].as_ref()) {
+                parts[t].gradients.logp[i] += slope;
+            }
+        }
+    }
+
     /// The sum of `of(trajectory, action)` over the trained actions.
     pub fn sum(&self, masks: &[Option<Vec<f64>>], of: impl Fn(usize, usize) -> f64) -> f64 {
         self.trajectories.iter().map(|&t| trained(masks[t].as_ref()).map(|i| of(t, i)).sum::<f64>()).sum()
