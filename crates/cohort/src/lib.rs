@@ -22,7 +22,7 @@ pub mod report;
 mod trainer;
 
 pub use cohort_core as core;
-pub use cohort_core::{Outcome, Policy};
+pub use cohort_core::{Outcome, Policy, Sampler};
 pub use cohort_env::{self as env, Item, Split, Task, Verifier, View, from_fn};
 pub use cohort_model as model;
 pub use cohort_train::{self as train, Error, Recipe, RecipeError, Setup, Summary};

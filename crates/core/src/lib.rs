@@ -44,7 +44,7 @@ pub use memory::Memory;
 pub use method::Method;
 pub use method_error::{MethodError, Place, Problem};
 pub use outcome::Outcome;
-pub use policy::{Controls, Decoding, Gradient, ParameterInfo, Policy, PolicyError, Request, RowSpec, Tape};
+pub use policy::{Controls, Decoding, Gradient, ParameterInfo, Policy, PolicyError, Request, RowSpec, Sampler, Tape};
 pub use random::{Dice, Stream};
 pub use row::{RowGradients, Rows};
 pub use sample::{Sample, StopReason};

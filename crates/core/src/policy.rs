@@ -128,17 +128,29 @@ pub trait Tape {
     fn backward(self: Box<Self>, gradients: &[RowGradients]) -> Gradient;
 }
 
-/// A trainable distribution over actions. It knows nothing of methods.
+/// Where samples come from, and all that a rollout strategy knows of it: a policy of this process, or a server that
+/// has its weights.
+///
+/// Laws, held by tests for every implementation in this process:
+/// - `sample` is a function of weights and requests; a request's sample does not depend on the others.
+pub trait Sampler: Send + Sync {
+    /// One sample a request, in their order.
+    ///
+    /// # Errors
+    /// A request that cannot be met as it stands: a control that the sampler does not have is refused, never left out.
+    fn sample(&self, requests: &[Request]) -> Result<Vec<Sample>, PolicyError>;
+
+    /// Longest context plus actions, where there is a limit.
+    fn position_limit(&self) -> Option<usize>;
+}
+
+/// A trainable distribution over actions, which samples itself. It knows nothing of methods.
 ///
 /// Laws, held by tests for every implementation:
-/// - `sample` is a function of weights and requests; a request's sample does not depend on the others.
 /// - `rows`, `forward` and the `behaviour` that `sample` recorded agree within the run's red line,
 ///   and `rows` and `forward` to the bit.
 /// - a sample's rows do not depend on the other samples of the call.
-pub trait Policy: Send + Sync {
-    /// One sample a request, in their order.
-    fn sample(&self, requests: &[Request]) -> Result<Vec<Sample>, PolicyError>;
-
+pub trait Policy: Sampler {
     /// Rows of the actions of `samples` under their scored contexts, without a tape.
     fn rows(&self, samples: &[&Sample], spec: RowSpec) -> Result<Vec<Rows>, PolicyError>;
 
@@ -163,9 +175,6 @@ pub trait Policy: Send + Sync {
 
     /// A copy with storage of its own, for a frozen or averaged actor.
     fn duplicate(&self) -> Box<dyn Policy>;
-
-    /// Longest context plus actions, where there is a limit.
-    fn position_limit(&self) -> Option<usize>;
 
     /// The payload behind a key that this policy gave out.
     fn payload(&self, _key: PayloadKey) -> Option<Vec<f32>> {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use cohort_core::{Context, Controls, Decoding, Policy, Request, RowGradients, RowSpec, Sample, Stream};
+use cohort_core::{Context, Controls, Decoding, Policy, Request, RowGradients, RowSpec, Sample, Sampler, Stream};
 use cohort_model::{Architecture, Blueprint, TextPolicy};
 
 const ROUNDS: usize = 5;

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use cohort_core::{ParameterInfo, Policy, PolicyError, Request, RowSpec, Rows, Sample, Stream, Tape, policy::Asset};
+use cohort_core::{
+    ParameterInfo, Policy, PolicyError, Request, RowSpec, Rows, Sample, Sampler, Stream, Tape, policy::Asset,
+};
 
 use crate::{
     assets::read_assets,
@@ -167,11 +169,17 @@ fn deal(
     Ok(())
 }
 
-impl Policy for TextPolicy {
+impl Sampler for TextPolicy {
     fn sample(&self, requests: &[Request]) -> Result<Vec<Sample>, PolicyError> {
         decoder::sample(&self.model(), self.limits(), requests)
     }
 
+    fn position_limit(&self) -> Option<usize> {
+        Some(self.architecture.positions)
+    }
+}
+
+impl Policy for TextPolicy {
     fn rows(&self, samples: &[&Sample], spec: RowSpec) -> Result<Vec<Rows>, PolicyError> {
         let temperature = check_temperature(spec)?;
         let mut buffers = Buffers::default();
@@ -224,9 +232,5 @@ impl Policy for TextPolicy {
             self.assets.clone(),
             self.tokenizer.clone(),
         ))
-    }
-
-    fn position_limit(&self) -> Option<usize> {
-        Some(self.architecture.positions)
     }
 }

@@ -7,7 +7,9 @@ use std::{
     sync::Arc,
 };
 
-use cohort_core::{Context, Controls, Decoding, Policy, Request, RowGradients, RowSpec, Sample, StopReason, Stream};
+use cohort_core::{
+    Context, Controls, Decoding, Policy, Request, RowGradients, RowSpec, Sample, Sampler, StopReason, Stream,
+};
 use cohort_model::TextPolicy;
 use cohort_testing::shared_data;
 use common::{forward, rows};

@@ -2,7 +2,7 @@
 
 mod common;
 
-use cohort_core::{Gradient, Policy, RowGradients, RowSpec, Sample};
+use cohort_core::{Gradient, Policy, RowGradients, RowSpec, Sample, Sampler};
 use cohort_model::TextPolicy;
 use common::{controls, requests, rows, tiny};
 

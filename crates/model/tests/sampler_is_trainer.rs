@@ -2,7 +2,7 @@
 
 mod common;
 
-use cohort_core::{Policy, Sample};
+use cohort_core::{Policy, Sample, Sampler};
 use common::{controls, forward, requests, rows, tiny};
 
 fn hold_the_law(policy: &cohort_model::TextPolicy, count: usize, temperature: f32) {

@@ -5,8 +5,8 @@ mod common;
 use std::sync::Arc;
 
 use cohort_core::{
-    Action, Choice, Context, Controls, Decoding, PayloadKey, Policy, PolicyError, Request, RowSpec, Sample, StopReason,
-    Stream,
+    Action, Choice, Context, Controls, Decoding, PayloadKey, Policy, PolicyError, Request, RowSpec, Sample, Sampler,
+    StopReason, Stream,
 };
 use cohort_model::TextPolicy;
 use common::{controls, forward, requests, rows, tiny};

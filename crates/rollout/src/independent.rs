@@ -1,6 +1,6 @@
 //! Episodes drawn independently, turn by turn.
 
-use cohort_core::{Context, Episode, Facts, Group, Policy, PolicyError, Request, Sample, Turn, Turns};
+use cohort_core::{Context, Episode, Facts, Group, PolicyError, Request, Sample, Sampler, Turn, Turns};
 
 use crate::{Ask, Prompt, Strategy};
 
@@ -24,7 +24,7 @@ impl Strategy for Independent {
         &self,
         prompts: &[Prompt],
         ask: &Ask,
-        policy: &dyn Policy,
+        sampler: &dyn Sampler,
         turns: &dyn Turns,
     ) -> Result<Vec<Group>, PolicyError> {
         let mut episodes: Vec<Open> = (0..prompts.len())
@@ -39,7 +39,7 @@ impl Strategy for Independent {
         let mut active: Vec<usize> = (0..episodes.len()).collect();
         for turn in 1..=self.max_turns {
             let requests: Vec<Request> = active.iter().map(|&e| request(&episodes[e], prompts, ask)).collect();
-            let samples = policy.sample(&requests)?;
+            let samples = sampler.sample(&requests)?;
             let mut next = Vec::new();
             for (e, sample) in active.into_iter().zip(samples) {
                 let episode = &mut episodes[e];

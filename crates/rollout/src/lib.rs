@@ -1,13 +1,13 @@
 //! How the group of a prompt comes about.
 //!
-//! A strategy submits requests to the policy's one batched sampler and arranges what comes back;
+//! A strategy submits requests to one batched sampler, of the policy or beside it, and arranges what comes back;
 //! none has a decode loop of its own.
 
 mod independent;
 
 use std::sync::Arc;
 
-use cohort_core::{Context, Controls, Group, GroupKey, Policy, PolicyError, Stream, Turns};
+use cohort_core::{Context, Controls, Group, GroupKey, PolicyError, Sampler, Stream, Turns};
 
 pub use independent::Independent;
 
@@ -32,7 +32,7 @@ pub struct Ask {
 
 /// A rollout strategy.
 ///
-/// Contract: it may ask the policy for samples as often as it likes, for all prompts at once; it
+/// Contract: it may ask the sampler for samples as often as it likes, for all prompts at once; it
 /// records every sample it asked for, kept or not, in an episode's cost; its groups come back in the
 /// order of the prompts; it draws no randomness but through `ask.stream`, keyed by step, slot and
 /// member, so that it resumes from nothing.
@@ -41,7 +41,7 @@ pub trait Strategy: Send + Sync {
         &self,
         prompts: &[Prompt],
         ask: &Ask,
-        policy: &dyn Policy,
+        sampler: &dyn Sampler,
         turns: &dyn Turns,
     ) -> Result<Vec<Group>, PolicyError>;
 

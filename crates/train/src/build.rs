@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use cohort_core::{Policy, SingleTurn, Stream};
+use cohort_core::{Policy, Sampler, SingleTurn, Stream};
 use cohort_env::{ChatTemplate, Codec, CodecError, Limits, Source, SpecialTokens, TaskError, locate};
 use cohort_model::{Architecture, Blueprint, ModelError, TextPolicy, TextTokenizer, arithmetic_tokenizer};
 use cohort_rollout::{Independent, Strategy};

@@ -12,8 +12,8 @@ use std::{
 };
 
 use cohort_core::{
-    Gradient, ParameterInfo, PayloadKey, Policy, PolicyError, Request, RowGradients, RowSpec, Rows, Sample, Tape,
-    policy::Asset,
+    Gradient, ParameterInfo, PayloadKey, Policy, PolicyError, Request, RowGradients, RowSpec, Rows, Sample, Sampler,
+    Tape, policy::Asset,
 };
 use cohort_env::{Verifier, View, from_fn};
 use cohort_train::{Error, Setup, Summary, observe::Event, observe::Observer, run_dir::Start, train};
@@ -209,11 +209,17 @@ impl Tape for Nowhere {
     }
 }
 
-impl Policy for Faulty {
+impl Sampler for Faulty {
     fn sample(&self, requests: &[Request]) -> Result<Vec<Sample>, PolicyError> {
         self.inner.sample(requests)
     }
 
+    fn position_limit(&self) -> Option<usize> {
+        None
+    }
+}
+
+impl Policy for Faulty {
     fn rows(&self, samples: &[&Sample], spec: RowSpec) -> Result<Vec<Rows>, PolicyError> {
         self.inner.rows(samples, spec)
     }
@@ -256,10 +262,6 @@ impl Policy for Faulty {
 
     fn duplicate(&self) -> Box<dyn Policy> {
         self.inner.duplicate()
-    }
-
-    fn position_limit(&self) -> Option<usize> {
-        None
     }
 
     fn payload(&self, key: PayloadKey) -> Option<Vec<f32>> {
@@ -329,11 +331,17 @@ fn the_third_in_a_row_ends_the_run() {
 #[test]
 fn a_policy_that_panics_ends_the_run_and_not_the_process() {
     struct Panicking(Bandit);
-    impl Policy for Panicking {
+    impl Sampler for Panicking {
         fn sample(&self, requests: &[Request]) -> Result<Vec<Sample>, PolicyError> {
             self.0.sample(requests)
         }
 
+        fn position_limit(&self) -> Option<usize> {
+            None
+        }
+    }
+
+    impl Policy for Panicking {
         fn rows(&self, samples: &[&Sample], spec: RowSpec) -> Result<Vec<Rows>, PolicyError> {
             self.0.rows(samples, spec)
         }
@@ -360,10 +368,6 @@ fn a_policy_that_panics_ends_the_run_and_not_the_process() {
 
         fn duplicate(&self) -> Box<dyn Policy> {
             self.0.duplicate()
-        }
-
-        fn position_limit(&self) -> Option<usize> {
-            None
         }
     }
     let folder = tempfile::tempdir().unwrap();

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
-use cohort_core::{Context, Controls, Decoding, Policy, Request, StopReason, Stream};
+use cohort_core::{Context, Controls, Decoding, Request, Sampler, StopReason, Stream};
 use cohort_model::TextPolicy;
 use cohort_train::build::{Places, load_policy};
 use serde::{Deserialize, Serialize};

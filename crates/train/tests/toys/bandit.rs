@@ -2,7 +2,7 @@
 
 use cohort_core::{
     Action, Author, Choice, Decoding, Gradient, ParameterInfo, Policy, PolicyError, Request, RowGradients, RowSpec,
-    Rows, Sample, StopReason, Stream, Tape, policy::Asset,
+    Rows, Sample, Sampler, StopReason, Stream, Tape, policy::Asset,
 };
 
 pub const ARMS: usize = 8;
@@ -59,7 +59,7 @@ impl Tape for BanditTape {
     }
 }
 
-impl Policy for Bandit {
+impl Sampler for Bandit {
     fn sample(&self, requests: &[Request]) -> Result<Vec<Sample>, PolicyError> {
         let p = self.probabilities();
         let draw = |request: &Request| {
@@ -88,6 +88,12 @@ impl Policy for Bandit {
         Ok(requests.iter().map(draw).collect())
     }
 
+    fn position_limit(&self) -> Option<usize> {
+        None
+    }
+}
+
+impl Policy for Bandit {
     fn rows(&self, samples: &[&Sample], _: RowSpec) -> Result<Vec<Rows>, PolicyError> {
         Ok(samples.iter().map(|s| self.row(arm(s))).collect())
     }
@@ -119,9 +125,5 @@ impl Policy for Bandit {
 
     fn duplicate(&self) -> Box<dyn Policy> {
         Box::new(Self { logits: self.logits.clone(), infos: self.infos.clone() })
-    }
-
-    fn position_limit(&self) -> Option<usize> {
-        None
     }
 }

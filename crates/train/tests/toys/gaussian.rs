@@ -7,7 +7,7 @@ use std::{
 
 use cohort_core::{
     Action, Author, Choice, Gradient, ParameterInfo, PayloadKey, Policy, PolicyError, Request, RowGradients, RowSpec,
-    Rows, Sample, StopReason, Tape, policy::Asset,
+    Rows, Sample, Sampler, StopReason, Tape, policy::Asset,
 };
 
 pub const SIGMA: f32 = 0.5;
@@ -60,7 +60,7 @@ impl Tape for GaussianTape {
     }
 }
 
-impl Policy for Gaussian {
+impl Sampler for Gaussian {
     fn sample(&self, requests: &[Request]) -> Result<Vec<Sample>, PolicyError> {
         let draw = |request: &Request| {
             let [a, b] = request.dice.normal_pair(0);
@@ -83,6 +83,12 @@ impl Policy for Gaussian {
         Ok(requests.iter().map(draw).collect())
     }
 
+    fn position_limit(&self) -> Option<usize> {
+        None
+    }
+}
+
+impl Policy for Gaussian {
     fn rows(&self, samples: &[&Sample], _: RowSpec) -> Result<Vec<Rows>, PolicyError> {
         Ok(samples.iter().map(|s| self.row(self.point(s))).collect())
     }
@@ -114,10 +120,6 @@ impl Policy for Gaussian {
 
     fn duplicate(&self) -> Box<dyn Policy> {
         Box::new(Self::new(self.mean))
-    }
-
-    fn position_limit(&self) -> Option<usize> {
-        None
     }
 
     fn payload(&self, key: PayloadKey) -> Option<Vec<f32>> {
