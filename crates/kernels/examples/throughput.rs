@@ -84,7 +84,7 @@ fn row_kernels() {
 }
 
 fn attention_rows() {
-    let shape = AttentionShape { query_heads: 4, kv_heads: 2, head_dim: 64 };
+    let shape = AttentionShape { query_heads: 4, kv_heads: 2, head_dim: 64, window: None };
     for (sequences, length) in [(32, 32), (8, 128), (2, 512), (1, 1000)] {
         let tokens = sequences * length;
         let (q, k, v) = (numbers(tokens * 256), numbers(tokens * 128), numbers(tokens * 128));

@@ -1,12 +1,12 @@
 //! Causal attention with grouped queries: one new row against a cache, or packed sequences at once, with equal bits.
 
-use crate::attention_rows::{Head, KEY_BLOCK, rows};
+use crate::attention_rows::{Head, key_stride, rows, scratch_len};
 use crate::kv_cache::KvCache;
 use crate::level::dispatch;
 use crate::transpose::transpose;
 
-/// The heads of an attention layer. Query head `h` reads key and value head `h / (query_heads / kv_heads)`; scores are
-/// scaled by `1 / sqrt(head_dim)`.
+/// The heads of an attention layer and how far back they see. Query head `h` reads key and value head
+/// `h / (query_heads / kv_heads)`; scores are scaled by `1 / sqrt(head_dim)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttentionShape {
     /// Heads of the queries; a multiple of `kv_heads`.
@@ -15,11 +15,15 @@ pub struct AttentionShape {
     pub kv_heads: usize,
     /// Width of a head.
     pub head_dim: usize,
+    /// Keys that a query sees, its own included: at position `p` those of `p - window + 1 ..= p` (the `sliding_window`
+    /// of transformers). At least 1; `None`: all.
+    pub window: Option<usize>,
 }
 
 impl AttentionShape {
     pub(crate) fn check(&self) {
-        let AttentionShape { query_heads, kv_heads, head_dim } = *self;
+        let AttentionShape { query_heads, kv_heads, head_dim, window } = *self;
+        assert!(window != Some(0), "attention: a window of 0 keys");
         assert!(
             kv_heads > 0 && head_dim > 0 && query_heads > 0 && query_heads.is_multiple_of(kv_heads),
             "attention: {query_heads} query heads over {kv_heads} heads of {head_dim}"
@@ -30,6 +34,11 @@ impl AttentionShape {
         (1.0 / (self.head_dim as f64).sqrt()) as f32
     }
 
+    /// The first key that the query at a position sees.
+    pub(crate) fn first_key(&self, position: usize) -> usize {
+        self.window.map_or(0, |window| (position + 1).saturating_sub(window))
+    }
+
     pub(crate) fn check_packed(&self, name: &str, q: usize, k: usize, v: usize, sequence_starts: &[usize]) {
         self.check();
         let tokens = sequence_starts.last().copied().unwrap_or(0);
@@ -37,7 +46,7 @@ impl AttentionShape {
             sequence_starts.first() == Some(&0) && sequence_starts.is_sorted(),
             "{name}: sequence starts begin at 0 and rise, these are {sequence_starts:?}"
         );
-        let AttentionShape { query_heads, kv_heads, head_dim } = *self;
+        let AttentionShape { query_heads, kv_heads, head_dim, .. } = *self;
         assert!(
             q == tokens * query_heads * head_dim && k == tokens * kv_heads * head_dim && v == k,
             "{name}: slices of {q}, {k} and {v} for {tokens} tokens, {query_heads} query heads, {kv_heads} heads, \
@@ -57,11 +66,12 @@ fn attend_body<const FMA: bool>(
     scratch: &mut [f32],
     out: &mut [f32],
 ) {
-    let AttentionShape { query_heads, kv_heads, head_dim } = shape;
-    let (scale, group, count) = (shape.scale(), query_heads / kv_heads, cache.len());
+    let AttentionShape { query_heads, kv_heads, head_dim, .. } = shape;
+    let (scale, group, first) = (shape.scale(), query_heads / kv_heads, shape.first_key(cache.len() - 1));
+    let count = cache.len() - first;
     for kv_head in 0..kv_heads {
         let (keys, key_stride) = cache.keys(kv_head);
-        let head = Head { keys, key_stride, values: cache.values(kv_head), value_stride: head_dim };
+        let head = Head { keys, key_stride, values: cache.values(kv_head), value_stride: head_dim }.from(first);
         let from = kv_head * group * head_dim;
         let mut q = q[from..][..group * head_dim].chunks_exact(head_dim);
         let mut out = out[from..][..group * head_dim].chunks_exact_mut(head_dim);
@@ -69,17 +79,17 @@ fn attend_body<const FMA: bool>(
         while left >= ROWS {
             let q = std::array::from_fn(|_| q.next().expect("a query head"));
             let out = std::array::from_fn(|_| out.next().expect("a query head"));
-            rows::<FMA, ROWS>(q, head, count, 0, scale, scratch, out);
+            rows::<FMA, ROWS, false>(q, head, count, 0, scale, scratch, out);
             left -= ROWS;
         }
         while left >= 2 {
             let q = std::array::from_fn(|_| q.next().expect("a query head"));
             let out = std::array::from_fn(|_| out.next().expect("a query head"));
-            rows::<FMA, 2>(q, head, count, 0, scale, scratch, out);
+            rows::<FMA, 2, false>(q, head, count, 0, scale, scratch, out);
             left -= 2;
         }
         for (q, out) in q.zip(out) {
-            rows::<FMA, 1>([q], head, count, 0, scale, scratch, [out]);
+            rows::<FMA, 1, false>([q], head, count, 0, scale, scratch, [out]);
         }
     }
 }
@@ -89,8 +99,8 @@ dispatch! {
         = attend_body
 }
 
-/// One query row `[query_heads * head_dim]` over everything in the cache, which holds at least one position: for each
-/// head `out = softmax(q K^T / sqrt(head_dim)) V`. `scratch` is grown as needed and may be shared between calls.
+/// One query row `[query_heads * head_dim]` at the last position of the cache, over everything in it (at least that
+/// position) or over its window: for each head `out = softmax(q K^T / sqrt(head_dim)) V`. `scratch` is grown as needed and may be shared between calls.
 pub fn attend(q: &[f32], cache: &KvCache, shape: AttentionShape, scratch: &mut Vec<f32>, out: &mut [f32]) {
     shape.check();
     let width = shape.query_heads * shape.head_dim;
@@ -102,7 +112,7 @@ pub fn attend(q: &[f32], cache: &KvCache, shape: AttentionShape, scratch: &mut V
         cache.len(),
         cache.shape()
     );
-    let needed = ROWS * cache.len().next_multiple_of(KEY_BLOCK);
+    let needed = scratch_len(ROWS, cache.len());
     scratch.resize(scratch.len().max(needed), 0.0);
     attend_at_level(q, cache, shape, scratch, out);
 }
@@ -140,11 +150,11 @@ fn sequence_body<const FMA: bool>(
     scratch: &mut [f32],
     out: &mut [f32],
 ) {
-    let AttentionShape { query_heads, kv_heads, head_dim } = shape;
+    let AttentionShape { query_heads, kv_heads, head_dim, .. } = shape;
     let (q_width, kv_width, group, scale) =
         (query_heads * head_dim, kv_heads * head_dim, query_heads / kv_heads, shape.scale());
     let tokens = q.len() / q_width;
-    let key_stride = tokens.next_multiple_of(KEY_BLOCK);
+    let key_stride = key_stride(tokens, shape.window);
     let (keys, scratch) = scratch.split_at_mut(head_dim * key_stride);
     for kv_head in 0..kv_heads {
         transpose(&k[kv_head * head_dim..], tokens, head_dim, kv_width, keys, key_stride);
@@ -152,17 +162,27 @@ fn sequence_body<const FMA: bool>(
         for query_head in kv_head * group..(kv_head + 1) * group {
             let column = query_head * head_dim;
             let mut token = 0;
-            while token + ROWS <= tokens {
-                let q = columns_of_rows(q, token, q_width, column, head_dim);
-                let out = columns_of_rows_mut(out, token, q_width, column, head_dim);
-                rows::<FMA, ROWS>(q, head, token + 1, 1, scale, scratch, out);
-                token += ROWS;
-            }
             while token < tokens {
-                let q = columns_of_rows(q, token, q_width, column, head_dim);
-                let out = columns_of_rows_mut(out, token, q_width, column, head_dim);
-                rows::<FMA, 1>(q, head, token + 1, 1, scale, scratch, out);
-                token += 1;
+                let first = shape.first_key(token);
+                let (head, count) = (head.from(first), token + 1 - first);
+                // Four rows go together where all begin at the first key or all slide.
+                let last = shape.first_key(token + ROWS - 1);
+                if token + ROWS <= tokens && last == 0 {
+                    let q = columns_of_rows(q, token, q_width, column, head_dim);
+                    let out = columns_of_rows_mut(out, token, q_width, column, head_dim);
+                    rows::<FMA, ROWS, false>(q, head, count, 1, scale, scratch, out);
+                    token += ROWS;
+                } else if token + ROWS <= tokens && last == first + ROWS - 1 && count >= ROWS {
+                    let q = columns_of_rows(q, token, q_width, column, head_dim);
+                    let out = columns_of_rows_mut(out, token, q_width, column, head_dim);
+                    rows::<FMA, ROWS, true>(q, head, count, 1, scale, scratch, out);
+                    token += ROWS;
+                } else {
+                    let q = columns_of_rows(q, token, q_width, column, head_dim);
+                    let out = columns_of_rows_mut(out, token, q_width, column, head_dim);
+                    rows::<FMA, 1, false>(q, head, count, 1, scale, scratch, out);
+                    token += 1;
+                }
             }
         }
     }
@@ -183,7 +203,7 @@ pub fn attention(q: &[f32], k: &[f32], v: &[f32], sequence_starts: &[usize], sha
     shape.check_packed("attention", q.len(), k.len(), v.len(), sequence_starts);
     assert_eq!(out.len(), q.len(), "attention: out for queries of {}", q.len());
     let longest = sequence_starts.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
-    let mut scratch = vec![0.0; (shape.head_dim + ROWS) * longest.next_multiple_of(KEY_BLOCK)];
+    let mut scratch = vec![0.0; shape.head_dim * key_stride(longest, shape.window) + scratch_len(ROWS, longest)];
     let (q_width, kv_width) = (shape.query_heads * shape.head_dim, shape.kv_heads * shape.head_dim);
     for pair in sequence_starts.windows(2).filter(|pair| pair[0] < pair[1]) {
         let queries = pair[0] * q_width..pair[1] * q_width;
@@ -199,7 +219,11 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     pub(crate) fn shape(kv_heads: usize, group: usize, head_dim: usize) -> AttentionShape {
-        AttentionShape { query_heads: kv_heads * group, kv_heads, head_dim }
+        AttentionShape { query_heads: kv_heads * group, kv_heads, head_dim, window: None }
+    }
+
+    pub(crate) fn within(window: usize, shape: AttentionShape) -> AttentionShape {
+        AttentionShape { window: Some(window), ..shape }
     }
 
     struct Packed {
@@ -253,7 +277,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn reference(q: &[f64], k: &[f64], v: &[f64], starts: &[usize], shape: AttentionShape) -> Vec<f64> {
-        let AttentionShape { query_heads, kv_heads, head_dim } = shape;
+        let AttentionShape { query_heads, kv_heads, head_dim, .. } = shape;
         let mut out = vec![0.0; q.len()];
         for pair in starts.windows(2) {
             for token in pair[0]..pair[1] {
@@ -264,9 +288,11 @@ pub(crate) mod tests {
                         let product: f64 = (0..head_dim).map(|d| q[at + d] * k[kv(t) + d]).sum();
                         (product / (head_dim as f64).sqrt()).exp()
                     };
-                    let scores: Vec<f64> = (pair[0]..=token).map(score).collect();
+                    // The mask of transformers: key > query - window.
+                    let hidden = shape.window.map_or(0, |window| (token - pair[0] + 1).saturating_sub(window));
+                    let scores: Vec<f64> = (pair[0] + hidden..=token).map(score).collect();
                     let total: f64 = scores.iter().sum();
-                    for (t, score) in (pair[0]..).zip(&scores) {
+                    for (t, score) in (pair[0] + hidden..).zip(&scores) {
                         for d in 0..head_dim {
                             out[at + d] += score / total * v[kv(t) + d];
                         }
@@ -286,6 +312,18 @@ pub(crate) mod tests {
             }
         }
         Packed::new(shape(1, 2, 16), &[1000]).check_against_cache(24);
+        for window in [1, 2, 3, 5, 31, 32, 33, 64, 100] {
+            Packed::new(within(window, shape(2, 3, 33)), &[1, 5, 70, 1, 33, 4, 0, 165]).check_against_cache(1);
+        }
+    }
+
+    #[test]
+    fn a_window_that_holds_everything_changes_no_bit() {
+        let all = Packed::new(shape(2, 2, 20), &[1, 90, 7]);
+        for window in [90, 91, 1000] {
+            assert_eq!(bits(&Packed::new(within(window, all.shape), &[1, 90, 7]).out), bits(&all.out));
+        }
+        assert_ne!(bits(&Packed::new(within(89, all.shape), &[1, 90, 7]).out), bits(&all.out));
     }
 
     proptest! {
@@ -296,8 +334,10 @@ pub(crate) mod tests {
             kv_heads in 1usize..3,
             group in 1usize..6,
             head_dim in 1usize..70,
+            window in prop::option::of(1usize..60),
         ) {
-            Packed::new(shape(kv_heads, group, head_dim), &lengths).check_against_cache(3);
+            let shape = AttentionShape { window, ..shape(kv_heads, group, head_dim) };
+            Packed::new(shape, &lengths).check_against_cache(3);
         }
     }
 
@@ -316,8 +356,11 @@ pub(crate) mod tests {
 
     #[test]
     fn agrees_with_the_formula() {
-        for (kv_heads, group, head_dim) in [(2, 2, 64), (1, 5, 9)] {
-            let packed = Packed::new(shape(kv_heads, group, head_dim), &[1, 30, 101]);
+        for (kv_heads, group, head_dim, window) in
+            [(2, 2, 64, None), (1, 5, 9, None), (1, 2, 16, Some(1)), (2, 2, 9, Some(7)), (1, 1, 8, Some(40))]
+        {
+            let shape = AttentionShape { window, ..shape(kv_heads, group, head_dim) };
+            let packed = Packed::new(shape, &[1, 30, 101]);
             let wide = crate::testing::wide;
             let expected =
                 reference(&wide(&packed.q), &wide(&packed.k), &wide(&packed.v), &packed.starts, packed.shape);
@@ -338,8 +381,31 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_a_window_has_left_behind_is_not_read() {
+        let clean = Packed::new(within(10, shape(1, 2, 16)), &[60]);
+        let (mut k, mut v) = (clean.k.clone(), clean.v.clone());
+        k[20 * 16..21 * 16].fill(f32::NAN);
+        v[20 * 16..21 * 16].fill(f32::INFINITY);
+        let mut out = clean.out.clone();
+        attention(&clean.q, &k, &v, &clean.starts, clean.shape, &mut out);
+        for (token, (out, clean)) in out.chunks(32).zip(clean.out.chunks(32)).enumerate() {
+            match token {
+                20..30 => assert!(out.iter().all(|x| x.is_nan()), "{token}"),
+                _ => assert_eq!(bits(out), bits(clean), "{token}"),
+            }
+        }
+    }
+
+    #[test]
     fn levels_agree() {
         assert_levels_agree(|| Packed::new(shape(2, 3, 20), &[37, 5]).out);
+        assert_levels_agree(|| Packed::new(within(6, shape(2, 3, 20)), &[37, 5]).out);
+    }
+
+    #[test]
+    #[should_panic(expected = "a window of 0 keys")]
+    fn a_window_sees_its_own_position() {
+        attention(&[], &[], &[], &[0], within(0, shape(1, 1, 1)), &mut []);
     }
 
     #[test]

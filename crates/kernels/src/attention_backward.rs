@@ -9,15 +9,26 @@ use crate::reduce::{dot, max, sum};
 /// Query rows whose probabilities are held at once.
 const ROW_BLOCK: usize = 64;
 
-/// For rows `from ..` of `[rows, stride]`: scores become probabilities, and the gradient of the probabilities becomes
-/// that of the scores before scaling; both are 0 past the diagonal.
+/// For the queries from position `from` over the keys from `base`, `[rows, stride]`: scores become probabilities, and the
+/// gradient of the probabilities becomes that of the scores before scaling; both are 0 for keys that a query does not see.
 #[inline(always)]
-fn rows_body<const FMA: bool>(p: &mut [f32], d_p: &mut [f32], stride: usize, from: usize, scale: f32) {
+fn rows_body<const FMA: bool>(
+    p: &mut [f32],
+    d_p: &mut [f32],
+    stride: usize,
+    from: usize,
+    base: usize,
+    shape: AttentionShape,
+) {
+    let scale = shape.scale();
     for (r, (p, d_p)) in p.chunks_exact_mut(stride).zip(d_p.chunks_exact_mut(stride)).enumerate() {
-        let (p, p_rest) = p.split_at_mut(from + r + 1);
-        let (d_p, d_p_rest) = d_p.split_at_mut(from + r + 1);
-        p_rest.fill(0.0);
-        d_p_rest.fill(0.0);
+        let position = from + r;
+        let seen = shape.first_key(position) - base..position + 1 - base;
+        for row in [&mut *p, &mut *d_p] {
+            row[..seen.start].fill(0.0);
+            row[seen.end..].fill(0.0);
+        }
+        let (p, d_p) = (&mut p[seen.clone()], &mut d_p[seen]);
         let largest = max(p);
         for p in p.iter_mut() {
             *p = exp_lane::<FMA>((*p - largest) * scale);
@@ -33,7 +44,9 @@ fn rows_body<const FMA: bool>(p: &mut [f32], d_p: &mut [f32], stride: usize, fro
     }
 }
 
-dispatch! { fn rows(p: &mut [f32], d_p: &mut [f32], stride: usize, from: usize, scale: f32) = rows_body }
+dispatch! {
+    fn rows(p: &mut [f32], d_p: &mut [f32], stride: usize, from: usize, base: usize, shape: AttentionShape) = rows_body
+}
 
 /// The gradients of [`attention`](crate::attention()), overwriting d_q, d_k and d_v, shaped like q, k and v. The gradients
 /// of a sequence depend on that sequence alone; probabilities are computed again, one block of rows at a time.
@@ -60,7 +73,7 @@ pub fn attention_backward(
         q.len(),
         k.len()
     );
-    let AttentionShape { query_heads, kv_heads, head_dim } = shape;
+    let AttentionShape { query_heads, kv_heads, head_dim, .. } = shape;
     let (q_width, kv_width, group) = (query_heads * head_dim, kv_heads * head_dim, query_heads / kv_heads);
     d_q.fill(0.0);
     d_k.fill(0.0);
@@ -73,10 +86,12 @@ pub fn attention_backward(
         let (start, tokens) = (pair[0], pair[1] - pair[0]);
         for from in (0..tokens).step_by(ROW_BLOCK) {
             let rows_here = ROW_BLOCK.min(tokens - from);
-            let keys = from + rows_here;
+            // No query of the block sees a key before the first one's first.
+            let base = shape.first_key(from);
+            let keys = from + rows_here - base;
             for query_head in 0..query_heads {
                 let at_q = (start + from) * q_width + query_head * head_dim;
-                let at_k = start * kv_width + query_head / group * head_dim;
+                let at_k = (start + base) * kv_width + query_head / group * head_dim;
                 let p = &mut p[..rows_here * keys];
                 let d_p = &mut d_p[..rows_here * keys];
                 let queries = View::rows(&q[at_q..], rows_here, head_dim, q_width);
@@ -85,7 +100,7 @@ pub fn attention_backward(
                 multiply(p, keys, false, queries, keys_view.transposed());
                 let values = View::rows(&v[at_k..], keys, head_dim, kv_width);
                 multiply(d_p, keys, false, d_outs, values.transposed());
-                rows(p, d_p, keys, from, shape.scale());
+                rows(p, d_p, keys, from, base, shape);
                 let p = View::rows(p, rows_here, keys, keys);
                 let d_s = View::rows(d_p, rows_here, keys, keys);
                 multiply(&mut d_q[at_q..], q_width, false, d_s, keys_view);
@@ -99,15 +114,23 @@ pub fn attention_backward(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attention::tests::{reference, shape};
+    use crate::attention::tests::{reference, shape, within};
     use crate::testing::{assert_close, bits, differences, dot, numbers, wide};
 
     #[test]
     fn agrees_with_differences() {
-        for (kv_heads, group, head_dim, starts) in
-            [(1, 1, 4, vec![0, 1]), (2, 2, 6, vec![0, 1, 9, 14]), (1, 3, 5, vec![0, 7, 7, 8]), (1, 1, 3, vec![0, 70])]
-        {
-            let shape = shape(kv_heads, group, head_dim);
+        let cases = [
+            (shape(1, 1, 4), vec![0, 1]),
+            (shape(2, 2, 6), vec![0, 1, 9, 14]),
+            (shape(1, 3, 5), vec![0, 7, 7, 8]),
+            (shape(1, 1, 3), vec![0, 70]),
+            (within(1, shape(2, 1, 4)), vec![0, 9]),
+            (within(3, shape(2, 2, 4)), vec![0, 1, 9, 14]),
+            (within(20, shape(1, 1, 3)), vec![0, 70]),
+            (within(66, shape(1, 1, 3)), vec![0, 70]),
+        ];
+        for (shape, starts) in cases {
+            let AttentionShape { kv_heads, head_dim, .. } = shape;
             let tokens = starts[starts.len() - 1];
             let (q_size, k_size) = (tokens * shape.query_heads * head_dim, tokens * kv_heads * head_dim);
             let q: Vec<f32> = numbers(1, q_size).iter().map(|x| x * 3.0).collect();
@@ -120,6 +143,19 @@ mod tests {
             assert_close(&d_k, &differences(&k, |k| loss(&wide_q, k, &wide_v)), 5e-6);
             assert_close(&d_v, &differences(&v, |v| loss(&wide_q, &wide_k, v)), 5e-6);
         }
+    }
+
+    #[test]
+    fn a_window_that_holds_everything_changes_no_bit() {
+        let all = shape(2, 2, 8);
+        let (q, k, v, d_out) = (numbers(1, 90 * 32), numbers(2, 90 * 16), numbers(3, 90 * 16), numbers(4, 90 * 32));
+        let run = |shape| {
+            let (mut d_q, mut d_k, mut d_v) = (vec![0.0; q.len()], vec![0.0; k.len()], vec![0.0; v.len()]);
+            attention_backward(&q, &k, &v, &[0, 20, 90], shape, &d_out, &mut d_q, &mut d_k, &mut d_v);
+            bits(&[d_q, d_k, d_v].concat())
+        };
+        assert_eq!(run(all), run(within(70, all)));
+        assert_ne!(run(all), run(within(69, all)));
     }
 
     #[test]

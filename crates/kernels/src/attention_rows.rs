@@ -7,7 +7,7 @@ use crate::exp::exp_lane;
 use crate::level::fma;
 use crate::reduce::{LANES, max, sum};
 
-/// Keys whose scores are taken at once; transposed keys are padded to a multiple of it.
+/// Keys whose scores are taken at once; transposed keys are padded to whole blocks.
 pub(crate) const KEY_BLOCK: usize = 32;
 
 /// One head's keys and values: keys `[head_dim][key_stride]`, values `value_stride` apart.
@@ -17,6 +17,25 @@ pub(crate) struct Head<'a> {
     pub(crate) key_stride: usize,
     pub(crate) values: &'a [f32],
     pub(crate) value_stride: usize,
+}
+
+impl Head<'_> {
+    /// The keys and values from `first` on. The stride of the keys has to leave a block behind the last key.
+    #[inline(always)]
+    pub(crate) fn from(self, first: usize) -> Self {
+        Head { keys: &self.keys[first..], values: &self.values[first * self.value_stride..], ..self }
+    }
+}
+
+/// The distance between transposed keys for `positions` of them: whole blocks, and one more where a window may begin
+/// within a block.
+pub(crate) fn key_stride(positions: usize, window: Option<usize>) -> usize {
+    positions.next_multiple_of(KEY_BLOCK) + if window.is_some() { KEY_BLOCK } else { 0 }
+}
+
+/// The scratch that `rows` takes for so many rows over at most `keys` keys.
+pub(crate) fn scratch_len(rows: usize, keys: usize) -> usize {
+    rows * (keys.next_multiple_of(KEY_BLOCK) + LANES)
 }
 
 /// `scores[r][t] = sum_d q[r][d] * keys[d][t]`, a chain over `d`, for the `B` keys from `from`.
@@ -30,11 +49,11 @@ fn scores<const FMA: bool, const R: usize, const B: usize>(
 ) {
     let head_dim = q[0].len();
     let q = q.map(|q| &q[..head_dim]);
-    assert!(from + B <= head.key_stride && head_dim * head.key_stride <= head.keys.len());
+    assert!((head_dim - 1) * head.key_stride + from + B <= head.keys.len());
     let mut sums = [[0.0f32; B]; R];
     for d in 0..head_dim {
-        // A copy, so that keys stay in registers over the rows. SAFETY: `from + B` is at most the stride and there are
-        // `head_dim` strides of keys, as asserted.
+        // A copy, so that keys stay in registers over the rows. SAFETY: the block of the last `d` was
+        // asserted to end within the keys.
         let keys = unsafe { *head.keys.as_ptr().add(d * head.key_stride + from).cast::<[f32; B]>() };
         for r in 0..R {
             // SAFETY: every row of `q` was cut to `head_dim`.
@@ -64,11 +83,11 @@ fn softmax<const FMA: bool>(scores: &mut [f32], count: usize, scale: f32) -> f32
     sum(scores)
 }
 
-/// `out[r][d] = sum_t weights[r][t] * values[t][d]` for `W` elements from `d`: a chain over `t < count` for all rows
-/// and, for row `r`, over the `extra * r` keys after them.
+/// `out[r][d] = sum_t weights[r][t] * values[t][d]` for `W` elements from `d`: a chain over the keys that row `r`
+/// sees (as in [`rows`]), in their order.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-fn mix<const FMA: bool, const R: usize, const W: usize>(
+fn mix<const FMA: bool, const R: usize, const SLIDE: bool, const W: usize>(
     weights: &[f32],
     stride: usize,
     head: Head,
@@ -81,8 +100,20 @@ fn mix<const FMA: bool, const R: usize, const W: usize>(
     let mut sums = [[0.0f32; W]; R];
     let values = &head.values[d..];
     let weights: [&[f32]; R] = std::array::from_fn(|r| &weights[r * stride..][..count + extra * r]);
+    // From here to `count` all rows see the keys and share the loads.
+    let shared = if SLIDE { R - 1 } else { 0 };
+    if SLIDE {
+        for r in 0..R {
+            for t in r..shared {
+                let values: &[f32; W] = values[t * head.value_stride..].first_chunk().expect("a row of values");
+                for i in 0..W {
+                    sums[r][i] = fma::<FMA>(weights[r][t], values[i], sums[r][i]);
+                }
+            }
+        }
+    }
     assert!(count > 0 && (count - 1) * head.value_stride + W <= values.len());
-    for t in 0..count {
+    for t in shared..count {
         // SAFETY: the last of the `count` rows was asserted to end within the values.
         let values = unsafe { *values.as_ptr().add(t * head.value_stride).cast::<[f32; W]>() };
         for r in 0..R {
@@ -108,9 +139,10 @@ fn mix<const FMA: bool, const R: usize, const W: usize>(
     }
 }
 
-/// `R` query rows against one head: row `r` sees the first `count + extra * r` keys.
+/// `R` query rows against one head: row `r` sees the first `count + extra * r` keys or, where a window slides with the
+/// rows (`SLIDE`; then `extra` is 1 and `count >= R`), all of these but the first `r`.
 #[inline(always)]
-pub(crate) fn rows<const FMA: bool, const R: usize>(
+pub(crate) fn rows<const FMA: bool, const R: usize, const SLIDE: bool>(
     q: [&[f32]; R],
     head: Head,
     count: usize,
@@ -120,33 +152,36 @@ pub(crate) fn rows<const FMA: bool, const R: usize>(
     mut out: [&mut [f32]; R],
 ) {
     let longest = count + extra * (R - 1);
-    let stride = longest.next_multiple_of(KEY_BLOCK);
+    let blocks = longest.next_multiple_of(KEY_BLOCK);
+    // A row that begins later may fill up to a vector behind the last block.
+    let stride = if SLIDE { blocks + LANES } else { blocks };
     // Few rows take wider blocks: the sums have to outnumber the cycles that one addition takes.
     let mut from = 0;
-    while R <= 2 && from + 2 * KEY_BLOCK <= stride {
+    while R <= 2 && from + 2 * KEY_BLOCK <= blocks {
         scores::<FMA, R, { 2 * KEY_BLOCK }>(q, head, from, scratch, stride);
         from += 2 * KEY_BLOCK;
     }
-    while from < stride {
+    while from < blocks {
         scores::<FMA, R, KEY_BLOCK>(q, head, from, scratch, stride);
         from += KEY_BLOCK;
     }
     let mut totals = [0.0; R];
     for r in 0..R {
-        totals[r] = softmax::<FMA>(&mut scratch[r * stride..], count + extra * r, scale);
+        let skipped = if SLIDE { r } else { 0 };
+        totals[r] = softmax::<FMA>(&mut scratch[r * stride + skipped..], count + extra * r - skipped, scale);
     }
     let head_dim = q[0].len();
     let mut d = 0;
     while d + 32 <= head_dim {
-        mix::<FMA, R, 32>(scratch, stride, head, d, count, extra, totals, &mut out);
+        mix::<FMA, R, SLIDE, 32>(scratch, stride, head, d, count, extra, totals, &mut out);
         d += 32;
     }
     while d + 8 <= head_dim {
-        mix::<FMA, R, 8>(scratch, stride, head, d, count, extra, totals, &mut out);
+        mix::<FMA, R, SLIDE, 8>(scratch, stride, head, d, count, extra, totals, &mut out);
         d += 8;
     }
     while d < head_dim {
-        mix::<FMA, R, 1>(scratch, stride, head, d, count, extra, totals, &mut out);
+        mix::<FMA, R, SLIDE, 1>(scratch, stride, head, d, count, extra, totals, &mut out);
         d += 1;
     }
 }

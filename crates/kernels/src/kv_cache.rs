@@ -1,14 +1,15 @@
 //! The keys and values of one sequence in one layer, laid out for decoding.
 
 use crate::attention::AttentionShape;
-use crate::attention_rows::KEY_BLOCK;
+use crate::attention_rows::key_stride;
 use crate::transpose::transpose;
 
 /// A growing cache: keys `[kv_heads][head_dim][stride]`, so that one load takes the same element of neighbouring keys,
-/// and values `[kv_heads][capacity][head_dim]`. The stride is the capacity rounded up to whole blocks of keys; what
-/// lies past the last key is finite and never shows in a result.
+/// and values `[kv_heads][capacity][head_dim]`. The stride is the capacity rounded up to whole blocks of keys (with
+/// a window one block more); what lies past the last key is finite and never shows in a result.
 ///
-/// A clone of the cache of a prompt, or [`KvCache::extended`], continues bit for bit like the original.
+/// All keys are kept, whatever window is read of them. A clone of the cache of a prompt, or [`KvCache::extended`],
+/// continues bit for bit like the original.
 #[derive(Clone, Debug)]
 pub struct KvCache {
     shape: AttentionShape,
@@ -23,7 +24,7 @@ impl KvCache {
     /// An empty cache for at most `capacity` positions.
     pub fn new(shape: AttentionShape, capacity: usize) -> Self {
         shape.check();
-        let stride = capacity.next_multiple_of(KEY_BLOCK);
+        let stride = key_stride(capacity, shape.window);
         let heads = shape.kv_heads * shape.head_dim;
         KvCache {
             shape,
@@ -124,7 +125,7 @@ mod tests {
     use crate::attention::attend;
     use crate::testing::{bits, numbers};
 
-    const SHAPE: AttentionShape = AttentionShape { query_heads: 4, kv_heads: 2, head_dim: 10 };
+    const SHAPE: AttentionShape = AttentionShape { query_heads: 4, kv_heads: 2, head_dim: 10, window: None };
 
     fn row(cache: &KvCache) -> Vec<u32> {
         let mut out = vec![f32::NAN; 40];

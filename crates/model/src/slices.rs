@@ -77,6 +77,7 @@ impl<'a> Model<'a> {
             query_heads: attention.query_heads,
             kv_heads: attention.kv_heads,
             head_dim: attention.head_dim,
+            window: None,
         }
     }
 
@@ -101,7 +102,7 @@ impl<'a> Model<'a> {
         let layer = &self.architecture.layer;
         let (rows, width, inner) = (tokens.len(), layer.width, layer.mlp.inner);
         let eps = layer.norm_eps as f32;
-        let AttentionShape { query_heads, kv_heads, head_dim } = self.attention_shape();
+        let AttentionShape { query_heads, kv_heads, head_dim, .. } = self.attention_shape();
         let table = self.rotations.table(positions.iter().max().map_or(0, |&last| last as usize + 1));
 
         let x = room(&mut buffers.x, rows * width);

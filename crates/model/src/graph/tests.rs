@@ -117,7 +117,7 @@ fn rope() {
 fn attention() {
     for starts in [vec![0, 6], vec![0, 1, 4, 11]] {
         let tokens = starts[starts.len() - 1];
-        let shape = AttentionShape { query_heads: 4, kv_heads: 2, head_dim: 8 };
+        let shape = AttentionShape { query_heads: 4, kv_heads: 2, head_dim: 8, window: None };
         let layout = Arc::new(Layout { shape, starts: Arc::new(starts) });
         let shapes = [[tokens, 32], [tokens, 16], [tokens, 16]];
         twins("attention", shapes, |r, [q, k, v]| r.attention(q, k, v, &layout));
