@@ -1,5 +1,7 @@
 //! Causal attention with grouped queries: one new row against a cache, or packed sequences at once, with equal bits.
 
+use std::ops::Range;
+
 use crate::attention_rows::{Head, key_stride, rows, scratch_len};
 use crate::kv_cache::KvCache;
 use crate::level::dispatch;
@@ -141,8 +143,10 @@ fn columns_of_rows_mut<const R: usize>(
     std::array::from_fn(|_| &mut rows.next().expect("a row")[column..][..head_dim])
 }
 
+/// The queries from position `from` of one sequence, over its keys up to the last of them.
 #[inline(always)]
 fn sequence_body<const FMA: bool>(
+    from: usize,
     q: &[f32],
     k: &[f32],
     v: &[f32],
@@ -153,7 +157,7 @@ fn sequence_body<const FMA: bool>(
     let AttentionShape { query_heads, kv_heads, head_dim, .. } = shape;
     let (q_width, kv_width, group, scale) =
         (query_heads * head_dim, kv_heads * head_dim, query_heads / kv_heads, shape.scale());
-    let tokens = q.len() / q_width;
+    let tokens = from + q.len() / q_width;
     let key_stride = key_stride(tokens, shape.window);
     let (keys, scratch) = scratch.split_at_mut(head_dim * key_stride);
     for kv_head in 0..kv_heads {
@@ -161,25 +165,25 @@ fn sequence_body<const FMA: bool>(
         let head = Head { keys, key_stride, values: &v[kv_head * head_dim..], value_stride: kv_width };
         for query_head in kv_head * group..(kv_head + 1) * group {
             let column = query_head * head_dim;
-            let mut token = 0;
+            let mut token = from;
             while token < tokens {
                 let first = shape.first_key(token);
                 let (head, count) = (head.from(first), token + 1 - first);
                 // Four rows go together where all begin at the first key or all slide.
                 let last = shape.first_key(token + ROWS - 1);
                 if token + ROWS <= tokens && last == 0 {
-                    let q = columns_of_rows(q, token, q_width, column, head_dim);
-                    let out = columns_of_rows_mut(out, token, q_width, column, head_dim);
+                    let q = columns_of_rows(q, token - from, q_width, column, head_dim);
+                    let out = columns_of_rows_mut(out, token - from, q_width, column, head_dim);
                     rows::<FMA, ROWS, false>(q, head, count, 1, scale, scratch, out);
                     token += ROWS;
                 } else if token + ROWS <= tokens && last == first + ROWS - 1 && count >= ROWS {
-                    let q = columns_of_rows(q, token, q_width, column, head_dim);
-                    let out = columns_of_rows_mut(out, token, q_width, column, head_dim);
+                    let q = columns_of_rows(q, token - from, q_width, column, head_dim);
+                    let out = columns_of_rows_mut(out, token - from, q_width, column, head_dim);
                     rows::<FMA, ROWS, true>(q, head, count, 1, scale, scratch, out);
                     token += ROWS;
                 } else {
-                    let q = columns_of_rows(q, token, q_width, column, head_dim);
-                    let out = columns_of_rows_mut(out, token, q_width, column, head_dim);
+                    let q = columns_of_rows(q, token - from, q_width, column, head_dim);
+                    let out = columns_of_rows_mut(out, token - from, q_width, column, head_dim);
                     rows::<FMA, 1, false>(q, head, count, 1, scale, scratch, out);
                     token += 1;
                 }
@@ -189,7 +193,7 @@ fn sequence_body<const FMA: bool>(
 }
 
 dispatch! {
-    fn sequence(q: &[f32], k: &[f32], v: &[f32], shape: AttentionShape, scratch: &mut [f32], out: &mut [f32])
+    fn sequence(from: usize, q: &[f32], k: &[f32], v: &[f32], shape: AttentionShape, scratch: &mut [f32], out: &mut [f32])
         = sequence_body
 }
 
@@ -202,13 +206,31 @@ dispatch! {
 pub fn attention(q: &[f32], k: &[f32], v: &[f32], sequence_starts: &[usize], shape: AttentionShape, out: &mut [f32]) {
     shape.check_packed("attention", q.len(), k.len(), v.len(), sequence_starts);
     assert_eq!(out.len(), q.len(), "attention: out for queries of {}", q.len());
-    let longest = sequence_starts.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
+    attention_of(0..sequence_starts.last().copied().unwrap_or(0), q, k, v, sequence_starts, shape, out);
+}
+
+/// The rows `part` of [`attention`], as `[part, query_heads * head_dim]`.
+pub(crate) fn attention_of(
+    part: Range<usize>,
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+    sequence_starts: &[usize],
+    shape: AttentionShape,
+    out: &mut [f32],
+) {
+    let pieces = sequence_starts.windows(2).filter_map(|pair| {
+        let rows = pair[0].max(part.start)..pair[1].min(part.end);
+        (rows.start < rows.end).then_some((pair[0], rows))
+    });
+    let longest = pieces.clone().map(|(start, rows)| rows.end - start).max().unwrap_or(0);
     let mut scratch = vec![0.0; shape.head_dim * key_stride(longest, shape.window) + scratch_len(ROWS, longest)];
     let (q_width, kv_width) = (shape.query_heads * shape.head_dim, shape.kv_heads * shape.head_dim);
-    for pair in sequence_starts.windows(2).filter(|pair| pair[0] < pair[1]) {
-        let queries = pair[0] * q_width..pair[1] * q_width;
-        let keys = pair[0] * kv_width..pair[1] * kv_width;
-        sequence(&q[queries.clone()], &k[keys.clone()], &v[keys], shape, &mut scratch, &mut out[queries]);
+    for (start, rows) in pieces {
+        let q = &q[rows.start * q_width..rows.end * q_width];
+        let keys = start * kv_width..rows.end * kv_width;
+        let out = &mut out[(rows.start - part.start) * q_width..][..q.len()];
+        sequence(rows.start - start, q, &k[keys.clone()], &v[keys], shape, &mut scratch, out);
     }
 }
 

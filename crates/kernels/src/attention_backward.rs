@@ -1,5 +1,7 @@
 //! The gradients of packed attention: probabilities are recomputed by blocks of rows, the products go to `gemm`.
 
+use std::ops::Range;
+
 use crate::attention::AttentionShape;
 use crate::exp::exp_lane;
 use crate::level::dispatch;
@@ -73,8 +75,33 @@ pub fn attention_backward(
         q.len(),
         k.len()
     );
+    let kv_heads = 0..shape.kv_heads;
+    attention_backward_of(kv_heads, q, k, v, sequence_starts, shape, d_out, Gradients { d_q, d_k, d_v });
+}
+
+/// Where the gradients of some heads go: d_q `[tokens, heads * group * head_dim]`, d_k and d_v
+/// `[tokens, heads * head_dim]`.
+pub(crate) struct Gradients<'a> {
+    pub(crate) d_q: &'a mut [f32],
+    pub(crate) d_k: &'a mut [f32],
+    pub(crate) d_v: &'a mut [f32],
+}
+
+/// [`attention_backward`] for some heads of the keys and values, and the heads of the queries that read them.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn attention_backward_of(
+    heads: Range<usize>,
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+    sequence_starts: &[usize],
+    shape: AttentionShape,
+    d_out: &[f32],
+    Gradients { d_q, d_k, d_v }: Gradients,
+) {
     let AttentionShape { query_heads, kv_heads, head_dim, .. } = shape;
     let (q_width, kv_width, group) = (query_heads * head_dim, kv_heads * head_dim, query_heads / kv_heads);
+    let (d_q_width, d_kv_width) = (heads.len() * group * head_dim, heads.len() * head_dim);
     d_q.fill(0.0);
     d_k.fill(0.0);
     d_v.fill(0.0);
@@ -89,9 +116,11 @@ pub fn attention_backward(
             // No query of the block sees a key before the first one's first.
             let base = shape.first_key(from);
             let keys = from + rows_here - base;
-            for query_head in 0..query_heads {
+            for query_head in heads.start * group..heads.end * group {
                 let at_q = (start + from) * q_width + query_head * head_dim;
                 let at_k = (start + base) * kv_width + query_head / group * head_dim;
+                let at_d_q = (start + from) * d_q_width + (query_head - heads.start * group) * head_dim;
+                let at_d_k = (start + base) * d_kv_width + (query_head / group - heads.start) * head_dim;
                 let p = &mut p[..rows_here * keys];
                 let d_p = &mut d_p[..rows_here * keys];
                 let queries = View::rows(&q[at_q..], rows_here, head_dim, q_width);
@@ -103,9 +132,9 @@ pub fn attention_backward(
                 rows(p, d_p, keys, from, base, shape);
                 let p = View::rows(p, rows_here, keys, keys);
                 let d_s = View::rows(d_p, rows_here, keys, keys);
-                multiply(&mut d_q[at_q..], q_width, false, d_s, keys_view);
-                multiply(&mut d_k[at_k..], kv_width, true, d_s.transposed(), queries);
-                multiply(&mut d_v[at_k..], kv_width, true, p.transposed(), d_outs);
+                multiply(&mut d_q[at_d_q..], d_q_width, false, d_s, keys_view);
+                multiply(&mut d_k[at_d_k..], d_kv_width, true, d_s.transposed(), queries);
+                multiply(&mut d_v[at_d_k..], d_kv_width, true, p.transposed(), d_outs);
             }
         }
     }

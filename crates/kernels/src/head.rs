@@ -1,5 +1,7 @@
 //! The vocabulary head fused with log-softmax, gather and entropy.
 
+use std::ops::Range;
+
 use crate::exp::exp_lane;
 use crate::level::dispatch;
 use crate::linear::{LinearShape, linear};
@@ -18,7 +20,7 @@ pub struct HeadShape {
 }
 
 impl HeadShape {
-    fn check(&self, name: &str, hidden: usize, weight: usize, ids: &[u32], per_row: &[usize]) {
+    pub(crate) fn check(&self, name: &str, hidden: usize, weight: usize, ids: &[u32], per_row: &[usize]) {
         let HeadShape { rows, width, vocabulary } = *self;
         assert!(
             hidden == rows * width && weight == vocabulary * width && vocabulary > 0,
@@ -33,13 +35,13 @@ impl HeadShape {
         assert!(last < vocabulary, "{name}: id {last} in a vocabulary of {vocabulary}");
     }
 
-    fn linear(&self, rows: usize, outputs: usize) -> LinearShape {
+    pub(crate) fn linear(&self, rows: usize, outputs: usize) -> LinearShape {
         LinearShape { rows, inputs: self.width, outputs }
     }
 }
 
 /// Rows of a tile of logits.
-const ROW_BLOCK: usize = 256;
+pub(crate) const ROW_BLOCK: usize = 256;
 
 /// Scores rows without a `[rows, vocabulary]` tensor. With `z = (hidden . weight) * inverse_temperature`:
 /// `log_sum_exp = ln sum e^z`, `logp = z[id] - log_sum_exp`, `entropy = log_sum_exp - sum p z`.
@@ -115,6 +117,60 @@ fn gradient_body<const FMA: bool>(logits: &mut [f32], row: RowGradient) {
 
 dispatch! { fn gradient(logits: &mut [f32], row: RowGradient) = gradient_body }
 
+/// What the gradients of a pack's logits are made from, a number a row each.
+pub(crate) struct RowGradients<'a> {
+    pub(crate) ids: &'a [u32],
+    pub(crate) inverse_temperature: f32,
+    pub(crate) log_sum_exp: &'a [f32],
+    pub(crate) entropy: &'a [f32],
+    pub(crate) g_logp: &'a [f32],
+    pub(crate) g_entropy: &'a [f32],
+}
+
+impl RowGradients<'_> {
+    /// The gradients of the logits of `rows` and of the ids `block`, `[rows, block]`; `hidden` and `weight` are those of
+    /// these rows and ids.
+    pub(crate) fn fill(
+        &self,
+        rows: Range<usize>,
+        block: Range<usize>,
+        hidden: &[f32],
+        weight: &[f32],
+        width: usize,
+        tile: &mut [f32],
+    ) {
+        linear(hidden, weight, None, LinearShape { rows: rows.len(), inputs: width, outputs: block.len() }, tile);
+        for (r, logits) in rows.zip(tile.chunks_exact_mut(block.len())) {
+            let row = RowGradient {
+                log_sum_exp: self.log_sum_exp[r],
+                entropy: self.entropy[r],
+                g_logp: self.g_logp[r],
+                g_entropy: self.g_entropy[r],
+                inverse_temperature: self.inverse_temperature,
+            };
+            gradient(logits, row);
+            if let Some(at) = (self.ids[r] as usize).checked_sub(block.start)
+                && at < block.len()
+            {
+                logits[at] += row.g_logp * self.inverse_temperature;
+            }
+        }
+    }
+}
+
+/// `d_hidden += dz * weight` for a tile dz `[rows, ids]`.
+pub(crate) fn add_d_hidden(tile: &[f32], weight: &[f32], width: usize, d_hidden: &mut [f32]) {
+    let (rows, ids) = (d_hidden.len() / width, weight.len() / width);
+    multiply(d_hidden, width, true, View::rows(tile, rows, ids, ids), View::rows(weight, ids, width, width));
+}
+
+/// `d_weight += dz' * hidden` for a tile dz `[rows, ids]`.
+pub(crate) fn add_d_weight(tile: &[f32], hidden: &[f32], width: usize, d_weight: &mut [f32]) {
+    let (rows, ids) = (hidden.len() / width, d_weight.len() / width);
+    let dz = View::rows(tile, rows, ids, ids);
+    multiply(d_weight, width, true, dz.transposed(), View::rows(hidden, rows, width, width));
+}
+
 /// The gradients of [`head_rows`], overwriting d_hidden `[rows, width]` and d_weight `[vocabulary, width]`:
 /// `dz_j = g_logp (1[j = id] - p_j) - g_entropy p_j (ln p_j + entropy)`, times the inverse temperature. Logits are
 /// computed again; `log_sum_exp` and `entropy` are what [`head_rows`] gave.
@@ -138,6 +194,7 @@ pub fn head_backward(
     let HeadShape { rows, width, vocabulary } = shape;
     d_hidden.fill(0.0);
     d_weight.fill(0.0);
+    let given = RowGradients { ids, inverse_temperature, log_sum_exp, entropy, g_logp, g_entropy };
     let mut tile = vec![0.0; ROW_BLOCK.min(rows) * BLOCK.min(vocabulary)];
     for left in (0..vocabulary).step_by(BLOCK) {
         let ids_here = BLOCK.min(vocabulary - left);
@@ -147,26 +204,9 @@ pub fn head_backward(
             let height = ROW_BLOCK.min(rows - top);
             let hidden = &hidden[top * width..][..height * width];
             let tile = &mut tile[..height * ids_here];
-            linear(hidden, weight, None, shape.linear(height, ids_here), tile);
-            for (r, logits) in tile.chunks_exact_mut(ids_here).enumerate() {
-                let row = RowGradient {
-                    log_sum_exp: log_sum_exp[top + r],
-                    entropy: entropy[top + r],
-                    g_logp: g_logp[top + r],
-                    g_entropy: g_entropy[top + r],
-                    inverse_temperature,
-                };
-                gradient(logits, row);
-                if let Some(at) = (ids[top + r] as usize).checked_sub(left)
-                    && at < ids_here
-                {
-                    logits[at] += row.g_logp * inverse_temperature;
-                }
-            }
-            let dz = View::rows(tile, height, ids_here, ids_here);
-            let d_hidden = &mut d_hidden[top * width..][..height * width];
-            multiply(d_hidden, width, true, dz, View::rows(weight, ids_here, width, width));
-            multiply(d_weight, width, true, dz.transposed(), View::rows(hidden, height, width, width));
+            given.fill(top..top + height, left..left + ids_here, hidden, weight, width, tile);
+            add_d_hidden(tile, weight, width, &mut d_hidden[top * width..][..height * width]);
+            add_d_weight(tile, hidden, width, d_weight);
         }
     }
 }

@@ -5,6 +5,8 @@
 //! Reductions have a fixed order: products are chains of fused multiply-adds over chunks of 512 ([`linear()`]),
 //! attention adds keys in order ([`attention()`]), sums along a row use sixteen accumulators that are combined in a
 //! fixed tree. All matrices are row-major and contiguous; lengths are checked, and a wrong one panics with the shapes.
+//!
+//! A kernel runs on the calling thread. A [`Team`] shares a call among scoped threads, with the same bits.
 
 mod adamw;
 mod allocator;
@@ -23,6 +25,7 @@ mod reduce;
 mod rms_norm;
 mod rope;
 mod swiglu;
+mod team;
 #[cfg(test)]
 mod testing;
 mod transpose;
@@ -43,3 +46,4 @@ pub use logits::{Statistics, logits_row, logits_statistics};
 pub use rms_norm::{rms_norm, rms_norm_backward};
 pub use rope::{RopeTable, rope, rope_backward};
 pub use swiglu::{swiglu, swiglu_backward};
+pub use team::Team;

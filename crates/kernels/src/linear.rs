@@ -1,6 +1,7 @@
 //! The affine map of a layer, with a law about its bits, and its gradients.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use crate::level::dispatch;
 use crate::matrix::{View, multiply, multiply_in_chains};
@@ -18,7 +19,7 @@ pub struct LinearShape {
 }
 
 impl LinearShape {
-    fn check(&self, name: &str, x: usize, weight: usize, out: usize) {
+    pub(crate) fn check(&self, name: &str, x: usize, weight: usize, out: usize) {
         let LinearShape { rows, inputs, outputs } = *self;
         assert!(
             x == rows * inputs && weight == outputs * inputs && out == rows * outputs,
@@ -159,36 +160,49 @@ fn add_row_body<const FMA: bool>(bias: &[f32], out: &mut [f32]) {
 dispatch! { fn add_row(bias: &[f32], out: &mut [f32]) = add_row_body }
 
 #[inline(always)]
-fn sum_rows_body<const FMA: bool>(x: &[f32], out: &mut [f32]) {
-    for row in x.chunks_exact(out.len()) {
-        for (out, x) in out.iter_mut().zip(row) {
+fn sum_rows_body<const FMA: bool>(x: &[f32], stride: usize, from: usize, out: &mut [f32]) {
+    for row in x.chunks_exact(stride) {
+        for (out, x) in out.iter_mut().zip(&row[from..]) {
             *out += *x;
         }
     }
 }
 
-dispatch! { fn sum_rows(x: &[f32], out: &mut [f32]) = sum_rows_body }
+dispatch! { fn sum_rows(x: &[f32], stride: usize, from: usize, out: &mut [f32]) = sum_rows_body }
 
 /// `d_x[r][i] = sum_j d_out[r][j] * weight[j][i]`, overwriting d_x `[rows, inputs]`. A function of its inputs alone,
 /// but without the law of [`linear()`].
 pub fn linear_grad_input(d_out: &[f32], weight: &[f32], shape: LinearShape, d_x: &mut [f32]) {
     shape.check("linear_grad_input", d_x.len(), weight.len(), d_out.len());
+    grad_input_of(0..shape.inputs, d_out, weight, shape, d_x);
+}
+
+/// The columns `part` of [`linear_grad_input`], as `[rows, part]`.
+pub(crate) fn grad_input_of(part: Range<usize>, d_out: &[f32], weight: &[f32], shape: LinearShape, d_x: &mut [f32]) {
     let LinearShape { rows, inputs, outputs } = shape;
-    multiply(
-        d_x,
-        inputs,
-        false,
-        View::rows(d_out, rows, outputs, outputs),
-        View::rows(weight, outputs, inputs, inputs),
-    );
+    let weight = View::rows(weight, outputs, inputs, inputs).columns(part.start, part.len());
+    multiply(d_x, part.len(), false, View::rows(d_out, rows, outputs, outputs), weight);
 }
 
 /// `d_weight[j][i] = sum_r d_out[r][j] * x[r][i]`, overwriting d_weight `[outputs, inputs]`.
 pub fn linear_grad_weight(d_out: &[f32], x: &[f32], shape: LinearShape, d_weight: &mut [f32]) {
     shape.check("linear_grad_weight", x.len(), d_weight.len(), d_out.len());
+    grad_weight_of(0..shape.outputs, 0..shape.inputs, d_out, x, shape, d_weight);
+}
+
+/// The rows `of` and columns `part` of [`linear_grad_weight`], as `[of, part]`.
+pub(crate) fn grad_weight_of(
+    of: Range<usize>,
+    part: Range<usize>,
+    d_out: &[f32],
+    x: &[f32],
+    shape: LinearShape,
+    d_weight: &mut [f32],
+) {
     let LinearShape { rows, inputs, outputs } = shape;
-    let d_out = View::rows(d_out, rows, outputs, outputs).transposed();
-    multiply(d_weight, inputs, false, d_out, View::rows(x, rows, inputs, inputs));
+    let d_out = View::rows(d_out, rows, outputs, outputs).columns(of.start, of.len()).transposed();
+    let x = View::rows(x, rows, inputs, inputs).columns(part.start, part.len());
+    multiply(d_weight, part.len(), false, d_out, x);
 }
 
 /// `d_bias[j] = sum_r d_out[r][j]`, rows in order, overwriting d_bias `[outputs]`.
@@ -200,10 +214,15 @@ pub fn linear_grad_bias(d_out: &[f32], shape: LinearShape, d_bias: &mut [f32]) {
         d_out.len(),
         d_bias.len()
     );
-    d_bias.fill(0.0);
     if outputs > 0 {
-        sum_rows(d_out, d_bias);
+        grad_bias_of(d_out, outputs, 0, d_bias);
     }
+}
+
+/// The sums of the columns from `from` of d_out `[rows, outputs]`.
+pub(crate) fn grad_bias_of(d_out: &[f32], outputs: usize, from: usize, d_bias: &mut [f32]) {
+    d_bias.fill(0.0);
+    sum_rows(d_out, outputs, from, d_bias);
 }
 
 #[cfg(test)]

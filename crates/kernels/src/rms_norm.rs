@@ -3,7 +3,7 @@
 use crate::level::dispatch;
 use crate::reduce::dot;
 
-fn rows(name: &str, x: usize, weight: usize, others: &[usize]) -> usize {
+pub(crate) fn check(name: &str, x: usize, weight: usize, others: &[usize]) -> usize {
     assert!(
         weight > 0 && x.is_multiple_of(weight) && others.iter().all(|&len| len == x),
         "{name}: rows of {weight} in slices of {x} and {others:?}"
@@ -28,6 +28,21 @@ fn forward_body<const FMA: bool>(x: &[f32], weight: &[f32], eps: f32, out: &mut 
     }
 }
 
+/// The gradient of one row; returns the scale that it was normalised with.
+#[inline(always)]
+fn backward_of_row<const FMA: bool>(x: &[f32], weight: &[f32], eps: f32, d_out: &[f32], d_x: &mut [f32]) -> f32 {
+    let width = weight.len();
+    let scale = inverse_root_mean_square::<FMA>(x, eps);
+    for i in 0..width {
+        d_x[i] = d_out[i] * weight[i];
+    }
+    let shared = dot::<FMA>(d_x, x) * scale * scale / width as f32;
+    for i in 0..width {
+        d_x[i] = scale * (d_x[i] - x[i] * shared);
+    }
+    scale
+}
+
 #[inline(always)]
 fn backward_body<const FMA: bool>(
     x: &[f32],
@@ -40,13 +55,42 @@ fn backward_body<const FMA: bool>(
     let width = weight.len();
     d_weight.fill(0.0);
     for ((x, d_out), d_x) in x.chunks_exact(width).zip(d_out.chunks_exact(width)).zip(d_x.chunks_exact_mut(width)) {
-        let scale = inverse_root_mean_square::<FMA>(x, eps);
+        let scale = backward_of_row::<FMA>(x, weight, eps, d_out, d_x);
         for i in 0..width {
-            d_x[i] = d_out[i] * weight[i];
+            d_weight[i] += d_out[i] * (x[i] * scale);
         }
-        let shared = dot::<FMA>(d_x, x) * scale * scale / width as f32;
-        for i in 0..width {
-            d_x[i] = scale * (d_x[i] - x[i] * shared);
+    }
+}
+
+#[inline(always)]
+fn backward_of_rows_body<const FMA: bool>(
+    x: &[f32],
+    weight: &[f32],
+    eps: f32,
+    d_out: &[f32],
+    d_x: &mut [f32],
+    scales: &mut [f32],
+) {
+    let width = weight.len();
+    let rows = x.chunks_exact(width).zip(d_out.chunks_exact(width)).zip(d_x.chunks_exact_mut(width));
+    for (((x, d_out), d_x), scale) in rows.zip(scales) {
+        *scale = backward_of_row::<FMA>(x, weight, eps, d_out, d_x);
+    }
+}
+
+#[inline(always)]
+fn backward_of_weight_body<const FMA: bool>(
+    x: &[f32],
+    d_out: &[f32],
+    scales: &[f32],
+    width: usize,
+    from: usize,
+    d_weight: &mut [f32],
+) {
+    d_weight.fill(0.0);
+    for ((x, d_out), scale) in x.chunks_exact(width).zip(d_out.chunks_exact(width)).zip(scales) {
+        let (x, d_out) = (&x[from..][..d_weight.len()], &d_out[from..][..d_weight.len()]);
+        for i in 0..d_weight.len() {
             d_weight[i] += d_out[i] * (x[i] * scale);
         }
     }
@@ -57,17 +101,29 @@ dispatch! {
     fn backward(x: &[f32], weight: &[f32], eps: f32, d_out: &[f32], d_x: &mut [f32], d_weight: &mut [f32]) = backward_body
 }
 
+dispatch! {
+    /// The rows' part of [`rms_norm_backward`]: d_x, and for each row the scale that it was normalised with.
+    pub(crate) fn backward_of_rows(x: &[f32], weight: &[f32], eps: f32, d_out: &[f32], d_x: &mut [f32], scales: &mut [f32])
+        = backward_of_rows_body
+}
+dispatch! {
+    /// The weight's part of [`rms_norm_backward`] for the columns from `from`, rows in order.
+    pub(crate) fn backward_of_weight(
+        x: &[f32], d_out: &[f32], scales: &[f32], width: usize, from: usize, d_weight: &mut [f32],
+    ) = backward_of_weight_body
+}
+
 /// `out = x / sqrt(mean(x^2) + eps) * weight` for each row: x and out `[rows, width]`, weight `[width]`. With the
 /// width of a head it normalises each head of each token by itself.
 pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
-    rows("rms_norm", x.len(), weight.len(), &[out.len()]);
+    check("rms_norm", x.len(), weight.len(), &[out.len()]);
     forward(x, weight, eps, out);
 }
 
 /// The gradients of [`rms_norm`], overwriting d_x `[rows, width]` and d_weight `[width]` (rows added in order). With
 /// `s = 1 / sqrt(mean(x^2) + eps)` and `g = d_out * weight`: `d_x = s * (g - x * s^2 * mean(g * x))`.
 pub fn rms_norm_backward(x: &[f32], weight: &[f32], eps: f32, d_out: &[f32], d_x: &mut [f32], d_weight: &mut [f32]) {
-    rows("rms_norm_backward", x.len(), weight.len(), &[d_out.len(), d_x.len()]);
+    check("rms_norm_backward", x.len(), weight.len(), &[d_out.len(), d_x.len()]);
     assert_eq!(d_weight.len(), weight.len(), "rms_norm_backward: d_weight for a weight of {}", weight.len());
     backward(x, weight, eps, d_out, d_x, d_weight);
 }
