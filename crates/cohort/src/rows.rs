@@ -13,6 +13,8 @@ use crate::exit::Failure;
 /// A row and where it stands.
 pub struct Row<T> {
     pub place: String,
+    /// Counted from 1.
+    pub line: usize,
     pub row: T,
 }
 
@@ -27,13 +29,13 @@ pub fn read<T: DeserializeOwned>(
     };
     Ok(reader.lines().enumerate().filter_map(move |(index, line)| {
         let place = format!("{name}:{}", index + 1);
-        let line = match line {
-            Ok(line) if line.trim().is_empty() => return None,
-            Ok(line) => line,
+        let text = match line {
+            Ok(text) if text.trim().is_empty() => return None,
+            Ok(text) => text,
             Err(e) => return Some(Err(Failure::data(format!("{place}: {e}")))),
         };
-        Some(match serde_json::from_str(&line) {
-            Ok(row) => Ok(Row { place, row }),
+        Some(match serde_json::from_str(&text) {
+            Ok(row) => Ok(Row { place, line: index + 1, row }),
             Err(e) => Err(Failure::data(format!("{place}: {e}\n  hint: each line is one JSON object"))),
         })
     }))

@@ -115,7 +115,10 @@ impl Trainer {
         let recipe = Recipe::parse(&self.file, &self.text, &self.overrides)?;
         let mut setup = match self.setup.take() {
             Some(setup) => setup,
-            None => setup(&recipe, &Places::of_environment())?,
+            None => {
+                let places = Places::of_environment();
+                setup(&recipe, &Places { run_dir: Some(run_dir.as_ref().to_owned()), ..places })?
+            }
         };
         setup.world.terms.append(&mut self.rewards);
         let options = Options {

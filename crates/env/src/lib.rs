@@ -17,7 +17,9 @@ pub use task::{
     Arithmetic, ChatTemplate, Data, Fault, Item, Limits, OnBadRow, Origin, RowFault, SkippedRows, Source,
     SpecialTokens, Split, Task, TaskError,
 };
-pub use verifier::{IntoOutcome, Verifier, VerifierConfig, VerifierError, View, from_fn, judge};
+pub use verifier::{
+    IntoOutcome, Means, Verdict, Verifier, VerifierConfig, VerifierError, View, from_fn, judge, judge_one,
+};
 
 #[cfg(test)]
 mod testing;

@@ -43,5 +43,5 @@ pub fn item(prompt: &str, row: &str) -> Item {
 
 /// What a verifier sees of a completion that ended by itself.
 pub fn view<'a>(item: &'a Item, completion: &'a str) -> View<'a> {
-    View { item, completion, tokens: &[], stop: StopReason::End(256), turns: 1, payloads: &[] }
+    View { item, completion, tokens: &[], stop: StopReason::End(256), turns: 1, payloads: &[], step: 0 }
 }

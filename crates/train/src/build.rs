@@ -3,7 +3,9 @@
 use std::{path::PathBuf, sync::Arc};
 
 use cohort_core::{Policy, Sampler, SingleTurn, Stream};
-use cohort_env::{ChatTemplate, Codec, CodecError, Limits, Source, SpecialTokens, TaskError, locate};
+use cohort_env::{
+    ChatTemplate, Codec, CodecError, Limits, Means, Source, SpecialTokens, TaskError, VerifierConfig, locate,
+};
 use cohort_model::{Architecture, Blueprint, ModelError, TextPolicy, TextTokenizer, arithmetic_tokenizer};
 use cohort_rollout::{Independent, Strategy};
 use serde_json::Value;
@@ -15,7 +17,7 @@ use crate::{
         PolicySource, Recipe, TaskSource,
         low::{BuiltinTokenizer, NewPolicy, StrategySection},
     },
-    run::Setup,
+    run::{Setup, cold_start::cache_folder},
     sampling::MAX_TURNS,
     world::{Term, World},
 };
@@ -25,12 +27,31 @@ use crate::{
 pub struct Places {
     /// What `data:NAME` is below: the value of `COHORT_DATA`.
     pub data: Option<PathBuf>,
+    /// Where things are kept between runs.
+    pub cache: Option<PathBuf>,
+    /// The directory of the run, where there is one.
+    pub run_dir: Option<PathBuf>,
 }
 
 impl Places {
     /// From the environment.
     pub fn of_environment() -> Self {
-        Self { data: std::env::var_os("COHORT_DATA").filter(|v| !v.is_empty()).map(PathBuf::from) }
+        let variable = |name: &str| std::env::var(name).ok();
+        Self {
+            data: std::env::var_os("COHORT_DATA").filter(|v| !v.is_empty()).map(PathBuf::from),
+            cache: cache_folder(variable),
+            run_dir: None,
+        }
+    }
+
+    /// What verifiers may use of it.
+    pub fn means(&self) -> Means {
+        Means {
+            data: self.data.clone(),
+            cache: self.cache.as_ref().map(|cache| cache.join("verifiers")),
+            run_dir: self.run_dir.clone(),
+            variables: Arc::new(|name| std::env::var(name).ok()),
+        }
     }
 }
 
@@ -112,16 +133,7 @@ pub fn world(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<Wo
             })?
         }
     };
-    let terms: Vec<Term> = recipe
-        .reward
-        .terms
-        .iter()
-        .map(|(name, weight, verifier)| Term {
-            name: name.clone(),
-            weight: *weight,
-            verifier: verifier.build().expect("the recipe built it when it was validated"),
-        })
-        .collect();
+    let terms = terms(recipe, &places.means())?;
     let correct = terms.iter().position(|t| t.name == recipe.correct).expect("the recipe names one of its terms");
     let forbidden = match recipe.rollout.ignore_eos {
         true => architecture.end_ids.iter().copied().chain(architecture.pad_id).collect(),
@@ -137,6 +149,15 @@ pub fn world(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<Wo
         stop: architecture.end_ids.clone(),
         forbidden,
     })
+}
+
+/// The reward terms of a recipe, ready to score.
+fn terms(recipe: &Recipe, means: &Means) -> Result<Vec<Term>, Error> {
+    let build = |(name, weight, verifier): &(String, f64, VerifierConfig)| {
+        let verifier = verifier.build(means).map_err(|source| Error::Verifier { term: name.clone(), source })?;
+        Ok(Term { name: name.clone(), weight: *weight, verifier })
+    };
+    recipe.reward.terms.iter().map(build).collect()
 }
 
 fn strategy(recipe: &Recipe) -> Box<dyn Strategy> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cohort_core::{MethodError, PolicyError};
-use cohort_env::{Fault, TaskError};
+use cohort_env::{Fault, TaskError, VerifierError};
 use cohort_model::ModelError;
 
 use crate::{checkpoint::CheckpointError, recipe::RecipeError, run_dir::RunDirError};
@@ -21,6 +21,8 @@ pub enum Error {
     Model(#[from] ModelError),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    #[error("reward.terms.{term}: {source}")]
+    Verifier { term: String, source: VerifierError },
     #[error("nothing can be learned: {reason}\n  hint: {hint}")]
     NoSignal { reason: String, hint: String },
     #[error(
@@ -61,6 +63,8 @@ impl Error {
                 RunDirError::NotADirectory { .. } | RunDirError::NotEmpty { .. } | RunDirError::Differs { .. },
             ) => 2,
             Error::Method { .. } => 2,
+            Error::Verifier { source: VerifierError::Missing { .. }, .. } => 6,
+            Error::Verifier { .. } => 2,
             Error::Task(e) if e.fault() == Fault::Recipe => 2,
             Error::Task(_) => 3,
             Error::Model(ModelError::Config(_)) => 3,

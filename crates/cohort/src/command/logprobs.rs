@@ -47,7 +47,7 @@ impl Logprobs {
         let Self { model, input, json: _ } = self;
         let policy = load_policy("--model", &model, &Places::of_environment())?;
         for row in rows::read::<Given>(input.as_deref())? {
-            let rows::Row { place, row } = row?;
+            let rows::Row { place, row, .. } = row?;
             let sample = Sample::given(Context::of_tokens(row.prompt_ids), &row.completion_ids);
             let rows = policy.rows(&[&sample], RowSpec { temperature: 1.0 });
             let rows = rows.map_err(|e| Failure::data(format!("{place}: {e}")))?;

@@ -9,6 +9,7 @@ mod methods;
 mod report;
 mod rewards;
 mod sample;
+mod score;
 mod train;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +31,8 @@ pub enum Command {
     Methods(methods::Methods),
     /// Every reward term that a recipe can name, or one explained
     Rewards(rewards::Rewards),
+    /// Score completions by one reward term, without training
+    Score(score::Score),
     /// Sample completions from a model
     Sample(sample::Sample),
     /// Log-probabilities and entropies of given completions
@@ -50,6 +53,7 @@ impl Command {
             Command::Eval(c) => c.run(),
             Command::Methods(c) => c.run(),
             Command::Rewards(c) => c.run(),
+            Command::Score(c) => c.run(),
             Command::Sample(c) => c.run(),
             Command::Logprobs(c) => c.run(),
             Command::Inspect(c) => c.run(),

@@ -52,7 +52,7 @@ impl Term {
 
     fn json(self) -> Value {
         let (kind, source, reads) = match self {
-            Term::Verifier(it) => ("verifier", "ours", it.reads),
+            Term::Verifier(it) => ("verifier", it.source, it.reads),
             Term::Derived(it) => ("derived", it.source, it.reads),
         };
         json!({"name": self.name(), "kind": kind, "summary": self.summary(), "source": source, "reads": reads})
@@ -62,12 +62,13 @@ impl Term {
         match self {
             Term::Verifier(it) => {
                 let mut text = format!(
-                    "{}: {}\n\nrecipe     reward.terms.TERM.verifier.{}\nrange      {}\nreads      {}\n",
+                    "{}: {}\n\nrecipe     reward.terms.TERM.verifier.{}\nrange      {}\nreads      {}\nsource     {}\n",
                     it.name,
                     it.summary,
                     it.name,
                     it.range,
-                    it.reads.join(", ")
+                    it.reads.join(", "),
+                    it.source
                 );
                 for (name, meaning) in it.parameters {
                     text.push_str(&format!("parameter  {name}: {meaning}\n"));

@@ -84,7 +84,7 @@ impl Sample {
         let policy = load_policy("--model", &self.model, &Places::of_environment())?;
         if let Some(text) = &self.prompt {
             let row = Prompt { prompt: Some(text.clone()), prompt_ids: None };
-            return self.answer(&policy, decoding, 0, Row { place: "--prompt".to_owned(), row });
+            return self.answer(&policy, decoding, 0, Row { place: "--prompt".to_owned(), line: 1, row });
         }
         for (index, row) in rows::read(self.input.as_deref())?.enumerate() {
             self.answer(&policy, decoding, index as u32, row?)?;
@@ -93,7 +93,7 @@ impl Sample {
     }
 
     fn answer(&self, policy: &TextPolicy, decoding: Decoding, index: u32, row: Row<Prompt>) -> Result<(), Failure> {
-        let Row { place, row } = row;
+        let Row { place, row, .. } = row;
         let failed = |reason: String| Failure::data(format!("{place}: {reason}"));
         let tokenizer = policy.tokenizer();
         let ids = match (row.prompt_ids, &row.prompt) {

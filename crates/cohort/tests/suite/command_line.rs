@@ -164,3 +164,35 @@ fn samples_of_a_model_carry_the_log_probabilities_of_their_ids() {
     let said: Vec<&str> = text.stdout.lines().collect();
     assert!(said.len() == 2 && said[0] == said[1], "{said:?}");
 }
+
+#[test]
+fn a_term_scores_rows_without_training() {
+    let place = Place::new();
+    let rows = [
+        json!({ "completion": "so 7", "answer": "7" }),
+        json!({ "completion": "so 8", "answer": 7 }),
+        json!({ "completion": "so 7" }),
+    ];
+    let text: String = rows.iter().map(|row| format!("{row}\n\n")).collect();
+    place.write("rows.jsonl", &text);
+    let score = |arguments: &[&str]| place.cohort(&[&["score", "--input", "rows.jsonl"], arguments].concat());
+    for workers in ["1", "3"] {
+        let ran = score(&["--reward", "answer", "--param", "compare=number", "--workers", workers]).well();
+        let lines: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        assert_eq!(lines[0], json!({ "score": 1.0, "outcome": "scored", "parts": {} }));
+        assert_eq!(lines[1], json!({ "score": 0.0, "outcome": "scored", "parts": {} }));
+        assert_eq!((&lines[2]["score"], &lines[2]["outcome"]), (&Value::Null, &json!("error")));
+        let reason = lines[2]["parts"]["reason"].as_str().expect("a reason");
+        assert!(reason.contains("rows.jsonl:5") && reason.contains("`answer`"), "{reason}");
+    }
+    for (arguments, parts) in [
+        (&["--reward", "anwser"][..], &["anwser", "cohort rewards"][..]),
+        (&["--reward", "answer", "--param", "compare=about"], &["--param", "about", "number"]),
+        (&["--reward", "answer", "--param", "compare"], &["--param", "KEY=VALUE"]),
+        (&["--reward", "answer", "--param", "tag=a", "--param", "after=b"], &["`tag`", "`after`"]),
+    ] {
+        score(arguments).failed(2, parts);
+    }
+    place.write("rows.jsonl", "{\"answer\": \"7\"}\n");
+    score(&["--reward", "answer"]).failed(3, &["rows.jsonl:1", "`completion`"]);
+}

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    Fault, SpecialTokens, Split, VerifierConfig, judge,
+    Fault, Means, SpecialTokens, Split, VerifierConfig, judge_one,
     testing::{self, Bytes},
     verifier::{Answer as AnswerVerifier, answer::Compare, number::Number},
 };
@@ -284,11 +284,11 @@ fn every_row_of_gsm8k_is_an_item_with_a_number() {
         compare: Compare::Number,
         ..AnswerVerifier::default()
     });
-    let verifier = verifier.build().unwrap();
+    let verifier = verifier.build(&Means::default()).unwrap();
     for item in task.train.iter().chain(&task.dev) {
         let answer = item.columns["answer"].as_str().unwrap();
         assert!(Number::parse(answer).is_some(), "{}: {answer}", item.origin);
         let worked = Bytes.decode(item.solution.as_ref().unwrap());
-        assert_eq!(judge(&*verifier, &testing::view(item, &worked)).value(), Some(1.0), "{}", item.origin);
+        assert_eq!(judge_one(&*verifier, &testing::view(item, &worked)).outcome.value(), Some(1.0), "{}", item.origin);
     }
 }

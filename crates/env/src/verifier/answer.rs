@@ -7,7 +7,7 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Verifier, VerifierError, View, number::Number};
+use super::{Configured, Described, Means, Verdict, Verifier, VerifierError, View, number::Number};
 
 /// When two answers are the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,10 +50,34 @@ impl Default for Answer {
     }
 }
 
+impl Configured for Answer {
+    const DESCRIBED: Described = Described {
+        name: "answer",
+        summary: "1 where the completion's answer is the row's, else 0",
+        range: "0 or 1",
+        reads: &["completion", "the column `answer`, or the one that `column` names"],
+        parameters: &[
+            ("tag", "the tag that holds the answer, such as answer; without tag and after, the last number"),
+            ("after", "the mark that the answer follows, such as ####"),
+            ("compare", "\"exact\" (default), or \"number\""),
+            ("column", "the row's column that holds the right answer; answer unless told"),
+        ],
+        source: "ours",
+    };
+
+    fn check(&self) -> Result<(), VerifierError> {
+        self.verifier().map(|_| ())
+    }
+
+    fn build(&self, _: &Means) -> Result<Box<dyn Verifier>, VerifierError> {
+        Ok(Box::new(self.verifier()?))
+    }
+}
+
 impl Answer {
     /// # Errors
     /// Both `tag` and `after`; a tag or a mark that cannot be one.
-    pub fn build(&self) -> Result<impl Verifier + use<>, VerifierError> {
+    fn verifier(&self) -> Result<SameAnswer, VerifierError> {
         let find = match (&self.tag, &self.after) {
             (Some(_), Some(_)) => return Err(VerifierError::TagAndAfter),
             (Some(tag), None) => Find::Tag(tag_pattern(tag)?),
@@ -148,12 +172,12 @@ impl Verifier for SameAnswer {
         (0.0, 1.0)
     }
 
-    fn score(&self, view: &View) -> Outcome {
+    fn score(&self, view: &View) -> Verdict {
         let gold = match self.gold(view) {
             Ok(gold) => gold,
-            Err(reason) => return Outcome::error(reason),
+            Err(reason) => return Outcome::error(reason).into(),
         };
-        match (self.compare, &self.find) {
+        let outcome = match (self.compare, &self.find) {
             (Compare::Number, _) => match Number::parse(&gold) {
                 Some(gold) => Outcome::pass_if(self.find.number(view.completion) == Some(gold)),
                 None => Outcome::error(format!(
@@ -165,7 +189,8 @@ impl Verifier for SameAnswer {
                 Outcome::pass_if(self.find.number(view.completion).is_some_and(|number| number.to_string() == *gold))
             }
             (Compare::Exact, _) => Outcome::pass_if(self.find.text(view.completion) == Some(&*gold)),
-        }
+        };
+        outcome.into()
     }
 
     fn answer(&self, completion: &str) -> Option<String> {

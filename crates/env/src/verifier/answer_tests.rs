@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{judge, task::arithmetic, testing};
+use crate::{judge_one, task::arithmetic, testing};
 
 fn tag() -> Answer {
     Answer { tag: Some("answer".into()), ..Answer::default() }
@@ -17,7 +17,7 @@ fn last() -> Answer {
 
 fn outcome(config: &Answer, row: &str, completion: &str) -> Outcome {
     let item = testing::item("p", row);
-    judge(&config.build().unwrap(), &testing::view(&item, completion))
+    judge_one(&config.verifier().unwrap(), &testing::view(&item, completion)).outcome
 }
 
 fn score(config: &Answer, gold: &str, completion: &str) -> f64 {
@@ -117,7 +117,7 @@ fn a_broken_problem_is_an_error_and_no_zero() {
 
 #[test]
 fn parameters_that_make_no_sense_are_refused() {
-    let refused = |config: Answer| config.build().err().unwrap().to_string();
+    let refused = |config: Answer| config.verifier().err().unwrap().to_string();
     assert!(refused(Answer { after: Some("####".into()), ..tag() }).contains("`tag` and `after`"));
     for bad in ["", "<answer>", "a b", "/x"] {
         let error = refused(Answer { tag: Some(bad.into()), ..Answer::default() });
@@ -133,14 +133,14 @@ fn every_worked_answer_of_gsm8k_is_right_by_its_own_number() {
     else {
         return;
     };
-    let verifier = Answer { column: "gold".into(), ..after() }.build().unwrap();
+    let verifier = Answer { column: "gold".into(), ..after() }.verifier().unwrap();
     let mut rows = 0;
     for line in std::fs::read_to_string(path).unwrap().lines() {
         let row: Value = serde_json::from_str(line).unwrap();
         let worked = row["answer"].as_str().unwrap();
         let (reasoning, gold) = worked.split_once("####").unwrap();
         let item = testing::item("p", &serde_json::json!({ "gold": gold }).to_string());
-        let judged = |completion: &str| judge(&verifier, &testing::view(&item, completion)).value();
+        let judged = |completion: &str| judge_one(&verifier, &testing::view(&item, completion)).outcome.value();
         assert_eq!(judged(worked), Some(1.0), "{worked}");
         assert_eq!(judged(&format!("{worked}1")), Some(0.0), "{worked}");
         assert_eq!(judged(reasoning), Some(0.0), "{worked}");

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use cohort_core::Outcome;
 
-use super::{Verifier, View};
+use super::{Verdict, Verifier, View};
 
 /// What a closure may return.
 pub trait IntoOutcome {
@@ -74,19 +74,19 @@ impl<F: for<'a> Fn(&View<'a>) -> Outcome + Send + Sync> Verifier for Function<F>
         self.range
     }
 
-    fn score(&self, view: &View) -> Outcome {
-        (self.f)(view)
+    fn score(&self, view: &View) -> Verdict {
+        (self.f)(view).into()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{judge, testing};
+    use crate::{judge_one, testing};
 
     fn asked<R: IntoOutcome + 'static>(f: impl for<'a> Fn(&View<'a>) -> R + Send + Sync + 'static) -> Outcome {
         let item = testing::item("p", r#"{"answer": "7"}"#);
-        judge(&*from_fn("mine", (0.0, 10.0), f), &testing::view(&item, "seven"))
+        judge_one(&*from_fn("mine", (0.0, 10.0), f), &testing::view(&item, "seven")).outcome
     }
 
     #[test]

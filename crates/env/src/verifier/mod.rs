@@ -3,20 +3,25 @@
 pub mod answer;
 mod described;
 pub mod function;
+mod means;
 pub mod number;
 pub mod pattern;
+mod registry;
+mod verdict;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cohort_core::{Outcome, StopReason};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::{
     answer::Answer,
-    described::{DESCRIBED, Described},
+    described::Described,
     function::{IntoOutcome, from_fn},
+    means::{Means, Variables},
     pattern::Pattern,
+    registry::{Configured, DESCRIBED, VerifierConfig},
+    verdict::Verdict,
 };
 use crate::task::Item;
 
@@ -34,6 +39,8 @@ pub struct View<'a> {
     pub turns: usize,
     /// The points that were chosen, for policies whose actions are points and no text.
     pub payloads: &'a [Vec<f32>],
+    /// The step that asks; 0 outside training.
+    pub step: u64,
 }
 
 impl<'a> View<'a> {
@@ -48,7 +55,16 @@ impl<'a> View<'a> {
     }
 }
 
-/// A reward term's source of outcomes: a function of the view alone.
+/// What a verifier looks at to score one completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The completion alone.
+    Episode,
+    /// All completions of its group: win rates, ranks, a program that compares.
+    Group,
+}
+
+/// A reward term's source of verdicts: a function of the views alone.
 ///
 /// A wrong completion is scored; [`Outcome::Error`] is for a problem or a verifier that is
 /// broken. Call it through [`judge`].
@@ -59,7 +75,16 @@ pub trait Verifier: Send + Sync {
     /// pass/fail term.
     fn range(&self) -> (f64, f64);
 
-    fn score(&self, view: &View) -> Outcome;
+    fn reach(&self) -> Reach {
+        Reach::Episode
+    }
+
+    fn score(&self, view: &View) -> Verdict;
+
+    /// A verdict a view, for the completions of one group, in their order.
+    fn score_group(&self, views: &[View]) -> Vec<Verdict> {
+        views.iter().map(|view| self.score(view)).collect()
+    }
 
     /// The answer that a completion gives, for majority votes; `None` where there is none, or where the term
     /// is not about answers.
@@ -68,19 +93,48 @@ pub trait Verifier: Send + Sync {
     }
 }
 
-/// The outcome of `verifier`, which may panic or break its promises: a panic is an
+/// The verdicts of `verifier` on the completions of one group. It may panic or break its promises: a panic is an
 /// [`Outcome::Error`] with its message, and so is a score that is not finite or out of range.
-pub fn judge(verifier: &dyn Verifier, view: &View) -> Outcome {
-    let outcome = catch_unwind(AssertUnwindSafe(|| verifier.score(view)))
-        .unwrap_or_else(|panic| Outcome::error(format!("`{}` panicked: {}", verifier.name(), message(&*panic))));
-    let Some(value) = outcome.value() else { return outcome };
+pub fn judge(verifier: &dyn Verifier, views: &[View]) -> Vec<Verdict> {
+    let name = verifier.name();
+    let panicked =
+        |panic: Box<dyn std::any::Any + Send>| Outcome::error(format!("`{name}` panicked: {}", message(&*panic)));
+    let verdicts: Vec<Verdict> = match verifier.reach() {
+        Reach::Episode => {
+            let one = |view| catch_unwind(AssertUnwindSafe(|| verifier.score(view)));
+            views.iter().map(|view| one(view).unwrap_or_else(|panic| panicked(panic).into())).collect()
+        }
+        Reach::Group => {
+            let all = |outcome: Outcome| vec![Verdict::from(outcome); views.len()];
+            match catch_unwind(AssertUnwindSafe(|| verifier.score_group(views))) {
+                Ok(verdicts) if verdicts.len() == views.len() => verdicts,
+                Ok(verdicts) => {
+                    let (got, expected) = (verdicts.len(), views.len());
+                    all(Outcome::error(format!("`{name}` gave {got} verdicts on {expected} completions")))
+                }
+                Err(panic) => all(panicked(panic)),
+            }
+        }
+    };
+    verdicts.into_iter().map(|verdict| held_to_its_range(verifier, verdict)).collect()
+}
+
+/// The verdict on one completion alone.
+pub fn judge_one(verifier: &dyn Verifier, view: &View) -> Verdict {
+    let verdict = judge(verifier, std::slice::from_ref(view)).pop();
+    verdict.unwrap_or_else(|| Outcome::error("no verdict").into())
+}
+
+fn held_to_its_range(verifier: &dyn Verifier, mut verdict: Verdict) -> Verdict {
+    let Some(value) = verdict.outcome.value() else { return verdict };
     let (low, high) = verifier.range();
-    match Outcome::scored(value) {
+    verdict.outcome = match Outcome::scored(value) {
         Outcome::Scored { .. } if !(low..=high).contains(&value) => {
             Outcome::error(format!("`{}` gave {value}, outside its range {low}..={high}", verifier.name()))
         }
         finite_or_not => finite_or_not,
-    }
+    };
+    verdict
 }
 
 fn message(panic: &(dyn std::any::Any + Send)) -> &str {
@@ -91,16 +145,8 @@ fn message(panic: &(dyn std::any::Any + Send)) -> &str {
     }
 }
 
-/// The verifiers that a recipe can name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum VerifierConfig {
-    Regex(Pattern),
-    Answer(Answer),
-}
-
 /// A verifier that cannot be made from its parameters. The caller knows the key in the recipe.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum VerifierError {
     #[error("`pattern` is not a regular expression: {reason}")]
     BadPattern { reason: String },
@@ -108,17 +154,11 @@ pub enum VerifierError {
     TagAndAfter,
     #[error("`{parameter}` is {got:?}, and must be {expected}")]
     BadText { parameter: &'static str, got: String, expected: &'static str },
-}
-
-impl VerifierConfig {
-    /// # Errors
-    /// Parameters that contradict each other or do not parse.
-    pub fn build(&self) -> Result<Box<dyn Verifier>, VerifierError> {
-        Ok(match self {
-            VerifierConfig::Regex(pattern) => Box::new(pattern.build()?),
-            VerifierConfig::Answer(answer) => Box::new(answer.build()?),
-        })
-    }
+    #[error("`{parameter}` is {got}, and must be {expected}")]
+    BadNumber { parameter: &'static str, got: f64, expected: &'static str },
+    /// Something outside the recipe is missing: a folder, a program, a key.
+    #[error("{what}\n  hint: {hint}")]
+    Missing { what: String, hint: String },
 }
 
 #[cfg(test)]
@@ -137,14 +177,14 @@ mod tests {
             (0.0, 1.0)
         }
 
-        fn score(&self, _: &View) -> Outcome {
-            (self.0)()
+        fn score(&self, _: &View) -> Verdict {
+            (self.0)().into()
         }
     }
 
     fn judged(score: fn() -> Outcome) -> Outcome {
         let item = testing::item("p", "{}");
-        judge(&Broken(score), &testing::view(&item, "c"))
+        judge_one(&Broken(score), &testing::view(&item, "c")).outcome
     }
 
     #[test]
@@ -164,21 +204,41 @@ mod tests {
         assert_eq!(judged(|| Outcome::Timeout), Outcome::Timeout);
     }
 
-    #[test]
-    fn a_recipe_names_a_verifier_and_its_parameters() {
-        let parse = |json| serde_json::from_str::<VerifierConfig>(json);
-        let answer = parse(r#"{"answer": {"tag": "answer"}}"#).unwrap();
-        assert_eq!(answer.build().unwrap().name(), "answer");
-        let regex = parse(r#"{"regex": {"pattern": "x", "mode": "search", "dot": "any"}}"#).unwrap();
-        assert_eq!(regex.build().unwrap().name(), "regex");
-        for (json, part) in [
-            (r#"{"regex": {"patern": "x"}}"#, "patern"),
-            (r#"{"answer": {"compare": "about"}}"#, "about"),
-            (r#"{"length": {}}"#, "length"),
-            (r#"{"regex": {}}"#, "pattern"),
-        ] {
-            let error = parse(json).unwrap_err().to_string();
-            assert!(error.contains(part), "{error}");
+    /// Ranks completions by length, and says one verdict too few where a completion is empty.
+    struct Longest;
+
+    impl Verifier for Longest {
+        fn name(&self) -> &str {
+            "longest"
         }
+
+        fn range(&self) -> (f64, f64) {
+            (0.0, 1.0)
+        }
+
+        fn reach(&self) -> Reach {
+            Reach::Group
+        }
+
+        fn score(&self, view: &View) -> Verdict {
+            Outcome::pass_if(!view.completion.is_empty()).into()
+        }
+
+        fn score_group(&self, views: &[View]) -> Vec<Verdict> {
+            let longest = views.iter().map(|v| v.completion.len()).max().unwrap_or(0);
+            let said = views.iter().filter(|v| !v.completion.is_empty());
+            said.map(|v| Outcome::pass_if(v.completion.len() == longest).into()).collect()
+        }
+    }
+
+    #[test]
+    fn a_group_is_judged_at_once() {
+        let item = testing::item("p", "{}");
+        let outcomes = |completions: &[&str]| -> Vec<Outcome> {
+            let views: Vec<View> = completions.iter().map(|c| testing::view(&item, c)).collect();
+            judge(&Longest, &views).into_iter().map(|v| v.outcome).collect()
+        };
+        assert_eq!(outcomes(&["a", "abc"]), [Outcome::scored(0.0), Outcome::scored(1.0)]);
+        assert_eq!(outcomes(&["a", ""]), vec![Outcome::error("`longest` gave 1 verdicts on 2 completions"); 2]);
     }
 }

@@ -4,7 +4,7 @@ use cohort_core::Outcome;
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
-use super::{Verifier, VerifierError, View};
+use super::{Configured, Described, Means, Verdict, Verifier, VerifierError, View};
 
 /// How much of the completion must match.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,10 +40,33 @@ pub struct Pattern {
     pub dot: Dot,
 }
 
+impl Configured for Pattern {
+    const DESCRIBED: Described = Described {
+        name: "regex",
+        summary: "1 where the completion has a form, else 0",
+        range: "0 or 1",
+        reads: &["completion"],
+        parameters: &[
+            ("pattern", "a regular expression, in linear time: no look-around, no back-references"),
+            ("mode", "\"full\" (default): all of the completion must match; \"search\": any part"),
+            ("dot", "what a `.` matches: \"line\" (default), all but a newline; \"any\""),
+        ],
+        source: "ours",
+    };
+
+    fn check(&self) -> Result<(), VerifierError> {
+        self.verifier().map(|_| ())
+    }
+
+    fn build(&self, _: &Means) -> Result<Box<dyn Verifier>, VerifierError> {
+        Ok(Box::new(self.verifier()?))
+    }
+}
+
 impl Pattern {
     /// # Errors
     /// A pattern that is not one.
-    pub fn build(&self) -> Result<impl Verifier + use<>, VerifierError> {
+    fn verifier(&self) -> Result<Matches, VerifierError> {
         let compile = |pattern: &str| {
             RegexBuilder::new(pattern)
                 .dot_matches_new_line(self.dot == Dot::Any)
@@ -70,20 +93,20 @@ impl Verifier for Matches {
         (0.0, 1.0)
     }
 
-    fn score(&self, view: &View) -> Outcome {
-        Outcome::pass_if(self.0.is_match(view.completion))
+    fn score(&self, view: &View) -> Verdict {
+        Outcome::pass_if(self.0.is_match(view.completion)).into()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{judge, task::arithmetic, testing};
+    use crate::{judge_one, task::arithmetic, testing};
 
     fn score(pattern: &str, mode: Mode, dot: Dot, completion: &str) -> f64 {
         let item = testing::item("p", "{}");
-        let verifier = Pattern { pattern: pattern.into(), mode, dot }.build().unwrap();
-        judge(&verifier, &testing::view(&item, completion)).value().unwrap()
+        let verifier = Pattern { pattern: pattern.into(), mode, dot }.verifier().unwrap();
+        judge_one(&verifier, &testing::view(&item, completion)).outcome.value().unwrap()
     }
 
     #[test]
@@ -115,7 +138,7 @@ mod tests {
     #[test]
     fn a_pattern_that_is_none_is_shown_as_written() {
         for mode in [Mode::Full, Mode::Search] {
-            let error = Pattern { pattern: "(ab".into(), mode, dot: Dot::Line }.build().err().unwrap().to_string();
+            let error = Pattern { pattern: "(ab".into(), mode, dot: Dot::Line }.verifier().err().unwrap().to_string();
             assert!(
                 error.contains("`pattern`") && error.contains("unclosed group") && !error.contains(r"\A"),
                 "{error}"

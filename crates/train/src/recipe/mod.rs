@@ -17,7 +17,7 @@ pub use error::{Place, RecipeError};
 use low::{
     EvalSection, Low, NewPolicy, PolicySection, PreflightSection, StrategySection, SupervisedSection, TrainSection,
 };
-pub use read::Source;
+pub use read::{Source, table_of};
 
 /// A recipe that can be run: every choice made, every contradiction refused.
 #[derive(Clone, Debug)]

@@ -96,6 +96,13 @@ fn line_at(text: &str, offset: usize) -> usize {
     text.as_bytes()[..offset.min(text.len())].iter().filter(|&&b| b == b'\n').count() + 1
 }
 
+/// The table of `KEY=VALUE` pairs, as `--set` reads them.
+pub fn table_of(pairs: &[String]) -> Result<Table, RecipeError> {
+    let mut table = Table::new();
+    pairs.iter().try_for_each(|pair| apply(&mut table, pair).map(|_| ()))?;
+    Ok(table)
+}
+
 /// Puts `KEY=VALUE` into the table and returns the key. A value that is no TOML is a string.
 fn apply(table: &mut Table, given: &str) -> Result<String, RecipeError> {
     let wrong = |reason: &str| RecipeError::Set { given: given.to_owned(), reason: reason.to_owned() };

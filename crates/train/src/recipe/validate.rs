@@ -233,7 +233,7 @@ fn reward(check: &Check<'_>, low: &Low) -> Result<Reward, RecipeError> {
             let hint = "give it one; only `cohort calc`, which is given the term's values, does without";
             return check.fail(&key, "must say how the term is scored", "nothing", hint);
         };
-        if let Err(e) = verifier.build() {
+        if let Err(e) = verifier.check() {
             return check.fail(&key, "cannot be built", e, "see the verifier's parameters");
         }
         terms.push((name.clone(), term.weight, verifier.clone()));

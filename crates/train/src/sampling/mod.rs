@@ -49,7 +49,9 @@ impl Sampling {
         })?;
         let mut groups: Vec<Group> = groups.into_iter().flatten().collect();
         let verdicts = timed(&mut seconds.reward, || {
-            workers.map("the rewards", groups.len(), |group| Ok(world.judge(self.split, &groups[group], policy)))
+            workers.map("the rewards", groups.len(), |group| {
+                Ok(world.judge(self.split, self.step, &groups[group], policy))
+            })
         })?;
         let calls = world.terms.len() as u64;
         let episodes = groups.iter_mut().flat_map(|group| &mut group.episodes);

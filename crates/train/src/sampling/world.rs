@@ -75,32 +75,50 @@ impl World {
         context.as_tokens().map_or(String::new(), |tokens| self.codec.decode(tokens))
     }
 
-    /// Every term's verdict on every episode of a group.
-    pub fn judge(&self, split: Split, group: &Group, policy: &dyn Policy) -> Vec<Vec<Outcome>> {
+    /// Every term's verdict on every episode of a group, episode by episode.
+    pub fn judge(&self, split: Split, step: u64, group: &Group, policy: &dyn Policy) -> Vec<Vec<Outcome>> {
         let item = self.item(split, group.key);
-        group.episodes.iter().map(|episode| self.judge_episode(item, episode, policy)).collect()
+        let shown: Vec<Shown> = group.episodes.iter().map(|episode| self.show(episode, policy)).collect();
+        let views: Vec<View> = shown.iter().map(|shown| shown.view(item, step)).collect();
+        let mut outcomes: Vec<Vec<Outcome>> = vec![Vec::with_capacity(self.terms.len()); views.len()];
+        for term in &self.terms {
+            let verdicts = judge(term.verifier.as_ref(), &views);
+            outcomes.iter_mut().zip(verdicts).for_each(|(outcomes, verdict)| outcomes.push(verdict.outcome));
+        }
+        outcomes
     }
 
-    fn judge_episode(&self, item: &Item, episode: &Episode, policy: &dyn Policy) -> Vec<Outcome> {
+    fn show(&self, episode: &Episode, policy: &dyn Policy) -> Shown {
         let actions = || episode.samples.iter().flat_map(|s| &s.actions);
-        let tokens: Vec<u32> = actions().filter_map(Action::token).collect();
-        let payloads: Vec<Vec<f32>> = actions().filter_map(|a| payload(a, policy)).collect();
-        let completion = episode.samples.last().map_or(String::new(), |s| self.text(&s.actions));
-        let view = View {
-            item,
-            completion: &completion,
-            tokens: &tokens,
+        Shown {
+            completion: episode.samples.last().map_or(String::new(), |s| self.text(&s.actions)),
+            tokens: actions().filter_map(Action::token).collect(),
+            payloads: actions().filter_map(|a| payload(a, policy)).collect(),
             stop: episode.samples.last().map_or(StopReason::Complete, |s| s.stop),
             turns: episode.samples.len(),
-            payloads: &payloads,
-        };
-        self.terms.iter().map(|term| judge(term.verifier.as_ref(), &view)).collect()
+        }
     }
 
     /// Whether the deciding term gave an episode its full mark.
     pub fn is_correct(&self, episode: &Episode) -> bool {
         let full = self.terms[self.correct].verifier.range().1;
         episode.rewards.get(self.correct).and_then(Outcome::value).is_some_and(|value| value >= full)
+    }
+}
+
+/// What a verifier is shown of an episode.
+struct Shown {
+    completion: String,
+    tokens: Vec<u32>,
+    payloads: Vec<Vec<f32>>,
+    stop: StopReason,
+    turns: usize,
+}
+
+impl Shown {
+    fn view<'a>(&'a self, item: &'a Item, step: u64) -> View<'a> {
+        let Self { completion, tokens, payloads, stop, turns } = self;
+        View { item, completion, tokens, stop: *stop, turns: *turns, payloads, step }
     }
 }
 
