@@ -7,6 +7,7 @@ use crate::level::dispatch;
 use crate::linear::{LinearShape, linear};
 use crate::logits::{BLOCK, EMPTY, merge, partial};
 use crate::matrix::{View, multiply};
+use crate::stored::Matrix;
 
 /// The sizes of a head: hidden rows `[rows, width]` and a weight `[vocabulary, width]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,13 +47,13 @@ pub(crate) const ROW_BLOCK: usize = 256;
 /// Scores rows without a `[rows, vocabulary]` tensor. With `z = (hidden . weight) * inverse_temperature`:
 /// `log_sum_exp = ln sum e^z`, `logp = z[id] - log_sum_exp`, `entropy = log_sum_exp - sum p z`.
 ///
-/// hidden `[rows, width]`, weight `[vocabulary, width]`; ids and the three columns `[rows]`. The vocabulary is taken
+/// hidden `[rows, width]`, weight `[vocabulary, width]` in f32 or bf16; ids and the three columns `[rows]`. The vocabulary is taken
 /// in blocks of 1024 with an online log-sum-exp merged in order, so a row's numbers depend on that row alone, and
 /// [`logits_row`](crate::logits_row) on the logits of [`head_logits`] gives the same bits.
 #[allow(clippy::too_many_arguments)]
-pub fn head_rows(
+pub fn head_rows<'a>(
     hidden: &[f32],
-    weight: &[f32],
+    weight: impl Into<Matrix<'a>>,
     ids: &[u32],
     inverse_temperature: f32,
     shape: HeadShape,
@@ -60,6 +61,7 @@ pub fn head_rows(
     entropy: &mut [f32],
     log_sum_exp: &mut [f32],
 ) {
+    let weight = weight.into();
     let columns = [logp.len(), entropy.len(), log_sum_exp.len()];
     shape.check("head_rows", hidden.len(), weight.len(), ids, &columns);
     let HeadShape { rows, width, vocabulary } = shape;
@@ -72,7 +74,7 @@ pub fn head_rows(
         for left in (0..vocabulary).step_by(BLOCK) {
             let ids_here = BLOCK.min(vocabulary - left);
             let tile = &mut tile[..height * ids_here];
-            linear(hidden, &weight[left * width..][..ids_here * width], None, shape.linear(height, ids_here), tile);
+            linear(hidden, weight.rows(left..left + ids_here, width), None, shape.linear(height, ids_here), tile);
             for (r, logits) in tile.chunks_exact(ids_here).enumerate() {
                 states[r] = merge(states[r], partial(logits, inverse_temperature));
                 if let Some(logit) = (ids[top + r] as usize).checked_sub(left).and_then(|at| logits.get(at)) {
@@ -90,7 +92,7 @@ pub fn head_rows(
 }
 
 /// The logits themselves, unscaled, `[rows, vocabulary]`: what a sampler draws from.
-pub fn head_logits(hidden: &[f32], weight: &[f32], shape: HeadShape, logits: &mut [f32]) {
+pub fn head_logits<'a>(hidden: &[f32], weight: impl Into<Matrix<'a>>, shape: HeadShape, logits: &mut [f32]) {
     linear(hidden, weight, None, shape.linear(shape.rows, shape.vocabulary), logits);
 }
 
@@ -175,9 +177,9 @@ pub(crate) fn add_d_weight(tile: &[f32], hidden: &[f32], width: usize, d_weight:
 /// `dz_j = g_logp (1[j = id] - p_j) - g_entropy p_j (ln p_j + entropy)`, times the inverse temperature. Logits are
 /// computed again; `log_sum_exp` and `entropy` are what [`head_rows`] gave.
 #[allow(clippy::too_many_arguments)]
-pub fn head_backward(
+pub fn head_backward<'a>(
     hidden: &[f32],
-    weight: &[f32],
+    weight: impl Into<Matrix<'a>>,
     ids: &[u32],
     inverse_temperature: f32,
     shape: HeadShape,
@@ -188,6 +190,7 @@ pub fn head_backward(
     d_hidden: &mut [f32],
     d_weight: &mut [f32],
 ) {
+    let weight = weight.into();
     let columns = [log_sum_exp.len(), entropy.len(), g_logp.len(), g_entropy.len()];
     shape.check("head_backward", hidden.len(), weight.len(), ids, &columns);
     shape.check("head_backward's gradients", d_hidden.len(), d_weight.len(), ids, &columns);
@@ -196,9 +199,10 @@ pub fn head_backward(
     d_weight.fill(0.0);
     let given = RowGradients { ids, inverse_temperature, log_sum_exp, entropy, g_logp, g_entropy };
     let mut tile = vec![0.0; ROW_BLOCK.min(rows) * BLOCK.min(vocabulary)];
+    let mut widened = Vec::new();
     for left in (0..vocabulary).step_by(BLOCK) {
         let ids_here = BLOCK.min(vocabulary - left);
-        let weight = &weight[left * width..][..ids_here * width];
+        let weight = weight.rows(left..left + ids_here, width).widened(&mut widened);
         let d_weight = &mut d_weight[left * width..][..ids_here * width];
         for top in (0..rows).step_by(ROW_BLOCK) {
             let height = ROW_BLOCK.min(rows - top);
@@ -215,6 +219,7 @@ pub fn head_backward(
 mod tests {
     use super::*;
     use crate::logits::{logits_row, logits_statistics};
+    use crate::stored::tests::narrow;
     use crate::testing::{assert_close, assert_levels_agree, bits, differences, dot as weighted, numbers, wide};
 
     struct Case {
@@ -347,6 +352,28 @@ mod tests {
             let (hidden, weight) = (wide(&case.hidden), wide(&case.weight));
             assert_close(&d_hidden, &differences(&case.hidden, |hidden| loss(hidden, &weight)), 1e-5);
             assert_close(&d_weight, &differences(&case.weight, |weight| loss(&hidden, weight)), 1e-5);
+        }
+    }
+
+    #[test]
+    fn a_weight_in_bf16_is_the_same_weight_widened() {
+        for (rows, width, vocabulary) in [(1, 40, 30), (270, 12, 2100)] {
+            let case = Case::new(rows, width, vocabulary, 0.9);
+            let (narrow, wide) = narrow(7, vocabulary * width);
+            let run = |weight: Matrix| {
+                let mut all = [rows, rows, rows, rows * width, vocabulary * width, rows * vocabulary]
+                    .map(|count| vec![f32::NAN; count]);
+                let [logp, entropy, log_sum_exp, d_hidden, d_weight, logits] = &mut all;
+                head_rows(&case.hidden, weight, &case.ids, 0.9, case.shape, logp, entropy, log_sum_exp);
+                let (g_logp, g_entropy) = (numbers(5, rows), numbers(6, rows));
+                #[rustfmt::skip]
+                head_backward(
+                    &case.hidden, weight, &case.ids, 0.9, case.shape, log_sum_exp, entropy, &g_logp, &g_entropy, d_hidden, d_weight,
+                );
+                head_logits(&case.hidden, weight, case.shape, logits);
+                all.map(|all| bits(&all))
+            };
+            assert!(run(Matrix::from(&narrow)) == run(Matrix::from(&wide)), "{:?}", case.shape);
         }
     }
 

@@ -21,9 +21,11 @@ mod level;
 mod linear;
 mod logits;
 mod matrix;
+mod ranges;
 mod reduce;
 mod rms_norm;
 mod rope;
+mod stored;
 mod swiglu;
 mod team;
 #[cfg(test)]
@@ -45,5 +47,6 @@ pub use linear::{
 pub use logits::{Statistics, logits_row, logits_statistics};
 pub use rms_norm::{rms_norm, rms_norm_backward};
 pub use rope::{RopeTable, rope, rope_backward};
+pub use stored::{Matrix, gather};
 pub use swiglu::{swiglu, swiglu_backward};
 pub use team::Team;

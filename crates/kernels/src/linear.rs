@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use crate::level::dispatch;
 use crate::matrix::{View, multiply, multiply_in_chains};
+use crate::ranges::ranges;
+use crate::stored::Matrix;
 use crate::transpose::transpose;
 
 /// The sizes of a product of activations `[rows, inputs]` with a weight `[outputs, inputs]`.
@@ -33,18 +35,34 @@ impl LinearShape {
 const ROW_BLOCK: usize = 256;
 /// Outputs whose weights are transposed at a time.
 const OUTPUT_BLOCK: usize = 1024;
+/// Elements of a strip of rows that is widened at a time, to stay within the second-level cache.
+const STRIP: usize = 1 << 16;
+/// The width of the columns that are widened at a time. `gemm` sums in one order for all products wider than 64.
+const COLUMNS: usize = 128;
+
+/// Buffers that a thread keeps between calls.
+struct Scratch {
+    /// Activations or a weight with features first.
+    features: Vec<f32>,
+    /// A part of a weight, widened.
+    strip: Vec<f32>,
+}
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch { features: Vec::new(), strip: Vec::new() }) };
 }
 
 /// `out[r][j] = sum_i x[r][i] * weight[j][i] + bias[j]`: x `[rows, inputs]`, weight `[outputs, inputs]` (the
-/// orientation of checkpoints), bias `[outputs]`, out `[rows, outputs]`.
+/// orientation of checkpoints; f32 or bf16), bias `[outputs]`, out `[rows, outputs]`.
 ///
 /// Law: each element is the scalar chain `acc = fma(x[i], w[j][i], acc)` over each chunk of 512 inputs, started at 0,
 /// the sums of the chunks added in order and the bias last. A row therefore does not depend, in any bit, on the number
 /// of rows or on its place among them.
-pub fn linear(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: LinearShape, out: &mut [f32]) {
+pub fn linear<'a>(x: &[f32], weight: impl Into<Matrix<'a>>, bias: Option<&[f32]>, shape: LinearShape, out: &mut [f32]) {
+    linear_stored(x, weight.into(), bias, shape, out);
+}
+
+fn linear_stored(x: &[f32], weight: Matrix, bias: Option<&[f32]>, shape: LinearShape, out: &mut [f32]) {
     shape.check("linear", x.len(), weight.len(), out.len());
     let LinearShape { rows, inputs, outputs } = shape;
     if rows == 0 || outputs == 0 {
@@ -67,25 +85,31 @@ pub fn linear(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: LinearShap
 }
 
 /// The weight transposed in blocks of outputs, which bound the scratch for a vocabulary.
-fn weight_transposed(x: &[f32], weight: &[f32], shape: LinearShape, scratch: &mut Vec<f32>, out: &mut [f32]) {
+fn weight_transposed(x: &[f32], weight: Matrix, shape: LinearShape, scratch: &mut Scratch, out: &mut [f32]) {
     let LinearShape { rows, inputs, outputs } = shape;
     let count = outputs.div_ceil(outputs.div_ceil(OUTPUT_BLOCK));
-    scratch.resize(scratch.len().max(inputs * count), 0.0);
+    let Scratch { features, strip } = scratch;
+    features.resize(features.len().max(inputs * count), 0.0);
     for from in (0..outputs).step_by(count) {
         let count = count.min(outputs - from);
-        transpose(&weight[from * inputs..], count, inputs, inputs, scratch, count);
-        let weight = View::rows(&scratch[..inputs * count], inputs, count, count);
+        for top in (0..count).step_by(strip_rows(weight, inputs, count)) {
+            let rows = strip_rows(weight, inputs, count).min(count - top);
+            let weight = weight.rows(from + top..from + top + rows, inputs).widened(strip);
+            transpose(weight, rows, inputs, inputs, &mut features[top..], count);
+        }
+        let weight = View::rows(&features[..inputs * count], inputs, count, count);
         multiply_in_chains(&mut out[from..], outputs, View::rows(x, rows, inputs, inputs), weight);
     }
 }
 
 /// Input and output transposed, so that `gemm` reads the weight along its rows without packing it.
-fn feature_major(x: &[f32], weight: &[f32], rows: usize, shape: LinearShape, scratch: &mut Vec<f32>, out: &mut [f32]) {
+fn feature_major(x: &[f32], weight: Matrix, rows: usize, shape: LinearShape, scratch: &mut Scratch, out: &mut [f32]) {
     let LinearShape { inputs, outputs, .. } = shape;
     // One row is padded to two: `gemm` has kernels of their own for vectors.
     let padded = rows.max(2);
-    scratch.resize(scratch.len().max((inputs + outputs) * padded), 0.0);
-    let (x_features, rest) = scratch.split_at_mut(inputs * padded);
+    let Scratch { features, strip } = scratch;
+    features.resize(features.len().max((inputs + outputs) * padded), 0.0);
+    let (x_features, rest) = features.split_at_mut(inputs * padded);
     let out_features = &mut rest[..outputs * padded];
     if rows == 1 {
         for (pair, x) in x_features.chunks_exact_mut(2).zip(x) {
@@ -94,15 +118,26 @@ fn feature_major(x: &[f32], weight: &[f32], rows: usize, shape: LinearShape, scr
     } else {
         transpose(x, rows, inputs, inputs, x_features, padded);
     }
-    let weight = View::rows(weight, outputs, inputs, inputs);
     let x = View::rows(x_features, inputs, padded, padded);
-    multiply_in_chains(out_features, padded, weight, x);
+    for from in (0..outputs).step_by(strip_rows(weight, inputs, outputs)) {
+        let count = strip_rows(weight, inputs, outputs).min(outputs - from);
+        let weight = View::rows(weight.rows(from..from + count, inputs).widened(strip), count, inputs, inputs);
+        multiply_in_chains(&mut out_features[from * padded..][..count * padded], padded, weight, x);
+    }
     if rows == 1 {
         for (pair, out) in out_features.chunks_exact(2).zip(out) {
             *out = pair[0];
         }
     } else {
         transpose(out_features, outputs, rows, padded, out, outputs);
+    }
+}
+
+/// Rows of a weight that are used at a time: all of them, or as many as a widened strip holds.
+fn strip_rows(weight: Matrix, inputs: usize, outputs: usize) -> usize {
+    match weight {
+        Matrix::F32(_) => outputs,
+        Matrix::Bf16(_) => (STRIP / inputs.max(1)).next_multiple_of(48).clamp(48, 512),
     }
 }
 
@@ -129,7 +164,7 @@ pub fn linear_transposed(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape:
     if rows > 1 {
         multiply_in_chains(out, outputs, View::rows(x, rows, inputs, inputs), weight);
     } else {
-        SCRATCH.with_borrow_mut(|scratch| {
+        SCRATCH.with_borrow_mut(|Scratch { features: scratch, .. }| {
             scratch.resize(scratch.len().max(2 * (inputs + outputs)), 0.0);
             let (pair, rest) = scratch.split_at_mut(2 * inputs);
             pair[..inputs].copy_from_slice(x);
@@ -172,16 +207,34 @@ dispatch! { fn sum_rows(x: &[f32], stride: usize, from: usize, out: &mut [f32]) 
 
 /// `d_x[r][i] = sum_j d_out[r][j] * weight[j][i]`, overwriting d_x `[rows, inputs]`. A function of its inputs alone,
 /// but without the law of [`linear()`].
-pub fn linear_grad_input(d_out: &[f32], weight: &[f32], shape: LinearShape, d_x: &mut [f32]) {
+pub fn linear_grad_input<'a>(d_out: &[f32], weight: impl Into<Matrix<'a>>, shape: LinearShape, d_x: &mut [f32]) {
+    let weight = weight.into();
     shape.check("linear_grad_input", d_x.len(), weight.len(), d_out.len());
     grad_input_of(0..shape.inputs, d_out, weight, shape, d_x);
 }
 
 /// The columns `part` of [`linear_grad_input`], as `[rows, part]`.
-pub(crate) fn grad_input_of(part: Range<usize>, d_out: &[f32], weight: &[f32], shape: LinearShape, d_x: &mut [f32]) {
+pub(crate) fn grad_input_of(part: Range<usize>, d_out: &[f32], weight: Matrix, shape: LinearShape, d_x: &mut [f32]) {
     let LinearShape { rows, inputs, outputs } = shape;
-    let weight = View::rows(weight, outputs, inputs, inputs).columns(part.start, part.len());
-    multiply(d_x, part.len(), false, View::rows(d_out, rows, outputs, outputs), weight);
+    let d_out = View::rows(d_out, rows, outputs, outputs);
+    match weight {
+        Matrix::F32(weight) => {
+            let weight = View::rows(weight, outputs, inputs, inputs).columns(part.start, part.len());
+            multiply(d_x, part.len(), false, d_out, weight);
+        }
+        Matrix::Bf16(_) => SCRATCH.with_borrow_mut(|Scratch { strip, .. }| {
+            for columns in ranges(part.len(), part.len() / COLUMNS, 16) {
+                let count = columns.len();
+                strip.resize(strip.len().max(outputs * count), 0.0);
+                for (output, out) in strip.chunks_exact_mut(count).enumerate().take(outputs) {
+                    let from = output * inputs + part.start + columns.start;
+                    weight.rows(from..from + count, 1).copy_to(out);
+                }
+                let weight = View::rows(strip, outputs, count, count);
+                multiply(&mut d_x[columns.start..], part.len(), false, d_out, weight);
+            }
+        }),
+    }
 }
 
 /// `d_weight[j][i] = sum_r d_out[r][j] * x[r][i]`, overwriting d_weight `[outputs, inputs]`.
@@ -228,6 +281,7 @@ pub(crate) fn grad_bias_of(d_out: &[f32], outputs: usize, from: usize, d_bias: &
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stored::tests::narrow;
     use crate::testing::{assert_close, bits, chain_step, numbers};
     use proptest::prelude::*;
 
@@ -289,6 +343,40 @@ mod tests {
         for (rows, inputs, outputs) in [(1025, 512, 1500), (4096, 256, 64), (255, 768, 2049), (2, 896, 4864)] {
             check_law(rows, inputs, outputs, true, 3000);
         }
+    }
+
+    #[test]
+    fn a_weight_in_bf16_is_the_same_weight_widened() {
+        let sizes = [
+            (0, 5, 4),
+            (1, 40, 9),
+            (1, 896, 300),
+            (2, 3, 1),
+            (7, 513, 600),
+            (40, 600, 300),
+            (60, 897, 4),
+            (300, 70, 130),
+        ];
+        for (rows, inputs, outputs) in sizes {
+            let shape = LinearShape { rows, inputs, outputs };
+            let (x, d_out, bias) = (numbers(1, rows * inputs), numbers(2, rows * outputs), numbers(3, outputs));
+            let (narrow, wide) = narrow(4, inputs * outputs);
+            let run = |weight: Matrix| {
+                let (mut out, mut d_x) = (vec![f32::NAN; rows * outputs], vec![f32::NAN; rows * inputs]);
+                linear(&x, weight, Some(&bias), shape, &mut out);
+                linear_grad_input(&d_out, weight, shape, &mut d_x);
+                (bits(&out), bits(&d_x))
+            };
+            assert!(run(Matrix::from(&narrow)) == run(Matrix::from(&wide)), "{shape:?}");
+        }
+        // Sums over more than one of gemm's blocks, in pieces of columns.
+        let (rows, inputs, outputs) = (60, 900, 1100);
+        let shape = LinearShape { rows, inputs, outputs };
+        let (d_out, (narrow, wide)) = (numbers(1, rows * outputs), narrow(2, inputs * outputs));
+        let (mut from_narrow, mut from_wide) = (vec![f32::NAN; rows * inputs], vec![f32::NAN; rows * inputs]);
+        linear_grad_input(&d_out, &narrow, shape, &mut from_narrow);
+        linear_grad_input(&d_out, &wide, shape, &mut from_wide);
+        assert_eq!(bits(&from_narrow), bits(&from_wide));
     }
 
     #[test]

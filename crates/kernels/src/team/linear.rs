@@ -7,6 +7,7 @@ use crate::linear::{
     LinearShape, grad_bias_of, grad_input_of, grad_weight_of, linear, linear_grad_bias, linear_grad_input,
     linear_grad_weight,
 };
+use crate::stored::Matrix;
 
 /// Rows that a thread needs for the weight that it reads to be well used; with fewer, outputs are cut instead.
 const ROWS: usize = 128;
@@ -17,7 +18,15 @@ const PIECE: usize = 128;
 
 impl Team {
     /// [`linear`](crate::linear()).
-    pub fn linear(&self, x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: LinearShape, out: &mut [f32]) {
+    pub fn linear<'a>(
+        &self,
+        x: &[f32],
+        weight: impl Into<Matrix<'a>>,
+        bias: Option<&[f32]>,
+        shape: LinearShape,
+        out: &mut [f32],
+    ) {
+        let weight = weight.into();
         shape.check("linear", x.len(), weight.len(), out.len());
         let LinearShape { rows, inputs, outputs } = shape;
         let members = self.members(rows * inputs * outputs);
@@ -34,12 +43,19 @@ impl Team {
         by_columns(rows, outputs, &ranges(outputs, members, 16), out, |part, out| {
             let shape = LinearShape { outputs: part.len(), ..shape };
             let bias = bias.map(|bias| &bias[part.clone()]);
-            linear(x, &weight[part.start * inputs..part.end * inputs], bias, shape, out);
+            linear(x, weight.rows(part, inputs), bias, shape, out);
         });
     }
 
     /// [`linear_grad_input`].
-    pub fn linear_grad_input(&self, d_out: &[f32], weight: &[f32], shape: LinearShape, d_x: &mut [f32]) {
+    pub fn linear_grad_input<'a>(
+        &self,
+        d_out: &[f32],
+        weight: impl Into<Matrix<'a>>,
+        shape: LinearShape,
+        d_x: &mut [f32],
+    ) {
+        let weight = weight.into();
         shape.check("linear_grad_input", d_x.len(), weight.len(), d_out.len());
         let LinearShape { rows, inputs, outputs } = shape;
         let members = self.members(rows * inputs * outputs);
@@ -112,6 +128,7 @@ fn by_columns(
 mod tests {
     use super::super::tests::teams;
     use super::*;
+    use crate::stored::tests::narrow;
     use crate::testing::{bits, numbers};
 
     #[test]
@@ -163,6 +180,24 @@ mod tests {
                 for (which, (actual, expected)) in all(Some(team)).iter().zip(&expected).enumerate() {
                     assert_eq!(actual, expected, "{team:?}, {shape:?}, {which}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn every_team_gives_the_same_bits_for_bf16() {
+        for (rows, inputs, outputs) in [(1, 40, 600), (30, 900, 600), (700, 33, 129)] {
+            let shape = LinearShape { rows, inputs, outputs };
+            let (x, d_out) = (numbers(1, rows * inputs), numbers(2, rows * outputs));
+            let (narrow, wide) = narrow(3, inputs * outputs);
+            let (mut out, mut d_x) = (vec![f32::NAN; rows * outputs], vec![f32::NAN; rows * inputs]);
+            linear(&x, &wide, None, shape, &mut out);
+            linear_grad_input(&d_out, &wide, shape, &mut d_x);
+            for team in teams() {
+                let (mut own_out, mut own_d_x) = (vec![f32::NAN; rows * outputs], vec![f32::NAN; rows * inputs]);
+                team.linear(&x, &narrow, None, shape, &mut own_out);
+                team.linear_grad_input(&d_out, &narrow, shape, &mut own_d_x);
+                assert!(bits(&own_out) == bits(&out) && bits(&own_d_x) == bits(&d_x), "{team:?}, {shape:?}");
             }
         }
     }

@@ -15,6 +15,8 @@ mod swiglu;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 
+use crate::ranges::ranges;
+
 /// Multiply-adds that a thread has to have before it is worth its start: about 80 us of work for some 20 us.
 const LEAST: usize = 1 << 22;
 
@@ -66,12 +68,6 @@ fn run<T: Send>(tasks: impl IntoIterator<Item = T>, work: impl Fn(T) + Sync) {
     });
 }
 
-/// `0 .. count` in at most `parts` ranges in order, each but the last a multiple of `unit`.
-fn ranges(count: usize, parts: usize, unit: usize) -> Vec<Range<usize>> {
-    let size = count.div_ceil(parts.max(1)).next_multiple_of(unit).max(1);
-    (0..count).step_by(size).map(|from| from..count.min(from + size)).collect()
-}
-
 /// The units of costs `0 ..` in at most `parts` ranges in order, cut where the running cost passes equal shares.
 fn balanced(costs: impl Iterator<Item = usize> + Clone, parts: usize) -> Vec<Range<usize>> {
     let total: usize = costs.clone().sum();
@@ -119,16 +115,6 @@ mod tests {
     /// Teams of one, two, three and five that split whatever can be split.
     pub(super) fn teams() -> impl Iterator<Item = Team> {
         [1, 2, 3, 5].into_iter().map(|threads| Team { threads: NonZeroUsize::new(threads).expect("not 0"), least: 1 })
-    }
-
-    #[test]
-    fn ranges_cover_in_order() {
-        for (count, parts, unit) in [(0, 3, 1), (1, 5, 1), (10, 3, 1), (100, 3, 16), (7, 2, 16), (9, 1, 1)] {
-            let ranges = ranges(count, parts, unit);
-            assert!(ranges.len() <= parts);
-            assert_eq!(ranges.iter().flat_map(Range::clone).collect::<Vec<_>>(), (0..count).collect::<Vec<_>>());
-            assert!(ranges.iter().rev().skip(1).all(|range| range.len().is_multiple_of(unit)));
-        }
     }
 
     #[test]
