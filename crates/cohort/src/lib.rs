@@ -15,6 +15,7 @@
 //! ```
 
 pub mod calc;
+pub mod compare;
 pub mod doctor;
 pub mod explain;
 pub mod inspect;

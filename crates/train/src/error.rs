@@ -60,7 +60,10 @@ impl Error {
         match self {
             Error::Recipe(_)
             | Error::RunDir(
-                RunDirError::NotADirectory { .. } | RunDirError::NotEmpty { .. } | RunDirError::Differs { .. },
+                RunDirError::NotADirectory { .. }
+                | RunDirError::NotEmpty { .. }
+                | RunDirError::Differs { .. }
+                | RunDirError::Busy { .. },
             ) => 2,
             Error::Method { .. } => 2,
             Error::Verifier { source: VerifierError::Missing { .. }, .. } => 6,
@@ -70,7 +73,7 @@ impl Error {
             Error::Model(ModelError::Config(_)) => 3,
             Error::Model(ModelError::Weights(_)) => 5,
             Error::NoSignal { .. } => 4,
-            Error::Checkpoint(_) | Error::RunDir(RunDirError::Manifest { .. }) => 5,
+            Error::Checkpoint(_) | Error::RunDir(RunDirError::Manifest { .. } | RunDirError::Write { .. }) => 5,
             Error::RewardBudget { .. } => 6,
             Error::Interrupted { .. } => 130,
             Error::RunDir(RunDirError::Io { .. })

@@ -1,8 +1,10 @@
 //! The subcommands, one a file.
 
 mod calc;
+mod compare;
 mod doctor;
 mod eval;
+mod export;
 mod inspect;
 mod logprobs;
 mod methods;
@@ -39,6 +41,10 @@ pub enum Command {
     Logprobs(logprobs::Logprobs),
     /// One sample of a run, from prompt to gradient
     Inspect(inspect::Inspect),
+    /// Two or more runs side by side
+    Compare(compare::Compare),
+    /// Write a run's metrics for TensorBoard, or as a table
+    Export(export::Export),
     /// Write a run's report.html again
     Report(report::Report),
     /// Look at this machine, or at what a run's curve shows
@@ -57,6 +63,8 @@ impl Command {
             Command::Sample(c) => c.run(),
             Command::Logprobs(c) => c.run(),
             Command::Inspect(c) => c.run(),
+            Command::Compare(c) => c.run(),
+            Command::Export(c) => c.run(),
             Command::Report(c) => c.run(),
             Command::Doctor(c) => c.run(),
         }

@@ -11,10 +11,10 @@ use std::{
 
 use clap::Args;
 use cohort_train::{
-    Options, Recipe,
+    Error, Options, Recipe,
     build::{Places, setup},
     cold_start::cache_folder,
-    run_dir::{RunDir, Start},
+    run_dir::{RunDir, RunDirError, Start},
     train,
 };
 
@@ -74,7 +74,11 @@ impl Train {
         };
         let mut console = Console::new(std::io::stderr().is_terminal());
         console.head(&recipe, &setup, &run_dir);
-        let result = train(&recipe, setup, &options, &mut console);
+        let result = match train(&recipe, setup, &options, &mut console) {
+            // Its report is another process's to write.
+            Err(e @ Error::RunDir(RunDirError::Busy { .. })) => return Err(e.into()),
+            result => result,
+        };
         console.finish();
         // A failed run has a report too: it shows how far it came.
         let report = cohort::report::write(&run_dir);

@@ -252,6 +252,20 @@ pub fn each_line(path: &Path, mut take: impl FnMut(&str) -> Line) -> Result<usiz
     }
 }
 
+/// The manifest of a run directory.
+///
+/// # Errors
+/// It has none, or one that cannot be read.
+pub fn manifest(path: &Path) -> Result<Manifest, RunError> {
+    refuse_strangers(path)?;
+    match read_manifest(path) {
+        Ok(Some(manifest)) => Ok(manifest),
+        Ok(None) => Err(RunError::NotARun { path: path.to_owned(), found: "a folder without a manifest" }),
+        Err(RunDirError::Io { path, source }) => Err(RunError::Io { path, source }),
+        Err(e) => Err(RunError::Io { path: path.to_owned(), source: io::Error::other(first_line(&e.to_string())) }),
+    }
+}
+
 fn refuse_strangers(path: &Path) -> Result<(), RunError> {
     let not_a_run = |found| RunError::NotARun { path: path.to_owned(), found };
     if !path.exists() {

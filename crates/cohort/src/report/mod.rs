@@ -19,8 +19,8 @@ use minijinja::{Environment, syntax::SyntaxConfig, value::Serde};
 
 pub(crate) use budget::phases;
 pub(crate) use completions::EpisodeLine;
-pub use data::RunError;
 pub(crate) use data::{Line, Run, each_line};
+pub use data::{RunError, manifest};
 pub(crate) use ticks::{bytes, count, duration, percent, short};
 
 /// Why there is no report.

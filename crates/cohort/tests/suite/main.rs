@@ -11,4 +11,6 @@ mod laws;
 mod real_data;
 mod recipes;
 mod resume;
+mod room;
 mod signal;
+mod tools;

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{CheckpointError, tensors::map, write_synced};
 use crate::recipe::hex;
 
-pub(super) const CHECKSUMS: &str = "checksums.json";
+pub(crate) const CHECKSUMS: &str = "checksums.json";
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Checksums {

@@ -23,6 +23,7 @@ use std::{
 use cohort_core::Policy;
 use serde::{Serialize, de::DeserializeOwned};
 
+pub(crate) use checksum::CHECKSUMS;
 pub use checksum::verify;
 use tensors::{read_tensors, write_tensors};
 

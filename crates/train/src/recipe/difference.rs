@@ -1,5 +1,7 @@
 //! Whether two resolved recipes are of one run.
 
+use std::collections::BTreeMap;
+
 use toml::{Table, Value};
 
 /// Keys that may differ between the parts of one run, because they change no number of a step:
@@ -28,6 +30,28 @@ fn differ(key: &str, a: Option<&Value>, b: Option<&Value>) -> Option<(String, St
     Some((key.to_owned(), show(a), show(b)))
 }
 
+/// Every key that is not the same in all of these resolved recipes, with its value in each; `None` where there is none.
+pub fn differing_keys(texts: &[Option<&str>]) -> Vec<(String, Vec<Option<String>>)> {
+    let parse = |text: &Option<&str>| text.and_then(|text| text.parse::<Table>().ok()).unwrap_or_default();
+    let mut leaves: BTreeMap<String, Vec<Option<String>>> = BTreeMap::new();
+    for (i, table) in texts.iter().map(parse).enumerate() {
+        flatten("", &table, &mut |key, value| {
+            leaves.entry(key).or_insert_with(|| vec![None; texts.len()])[i] = Some(value.to_string().trim().to_owned());
+        });
+    }
+    leaves.into_iter().filter(|(_, values)| values.windows(2).any(|pair| pair[0] != pair[1])).collect()
+}
+
+fn flatten(above: &str, table: &Table, take: &mut impl FnMut(String, &Value)) {
+    for (name, value) in table {
+        let key = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
+        match value {
+            Value::Table(inner) => flatten(&key, inner, take),
+            value => take(key, value),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,5 +64,22 @@ mod tests {
         assert_eq!((key.as_str(), a.as_str(), b.as_str()), ("train.lr", "0.1", "0.2"));
         let (key, _, b) = first_difference(recorded, "seed = 0\n").unwrap();
         assert_eq!((key.as_str(), b.as_str()), ("train", "absent"));
+    }
+
+    #[test]
+    fn all_differing_keys_with_the_value_of_each() {
+        let some = |text: &str| Some(text.to_owned());
+        let a = "seed = 0\n[train]\nlr = 0.1\nsteps = 4\n[objective]\nsurrogate.policy_gradient.gate.clip = { low = 0.2 }\n";
+        let b = "seed = 0\n[train]\nlr = 0.2\nsteps = 4\nbetas = [0.9, 0.99]\n";
+        let got = differing_keys(&[Some(a), Some(b), None]);
+        let expected = [
+            ("objective.surrogate.policy_gradient.gate.clip.low", vec![some("0.2"), None, None]),
+            ("seed", vec![some("0"), some("0"), None]),
+            ("train.betas", vec![None, some("[0.9, 0.99]"), None]),
+            ("train.lr", vec![some("0.1"), some("0.2"), None]),
+            ("train.steps", vec![some("4"), some("4"), None]),
+        ];
+        assert_eq!(got, expected.map(|(key, values)| (key.to_owned(), values)));
+        assert_eq!(differing_keys(&[Some(a), Some(a)]), []);
     }
 }

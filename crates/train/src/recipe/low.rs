@@ -44,6 +44,8 @@ pub struct Low {
     pub train: TrainSection,
     pub preflight: PreflightSection,
     pub eval: EvalSection,
+    #[serde(skip_serializing_if = "LogSection::is_default")]
+    pub log: LogSection,
 }
 
 /// Where tensors live.
@@ -336,4 +338,27 @@ impl Default for EvalSection {
     fn default() -> Self {
         Self { correct: None, samples: 8, limit: None, every: 0, dev_limit: None }
     }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSection {
+    /// What else the metrics are written as.
+    pub also: Vec<Also>,
+}
+
+impl LogSection {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Metrics for other tools; `cohort export` makes the same of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Also {
+    /// `tensorboard/` of the run directory: an event file that grows with each commit.
+    Tensorboard,
+    /// `metrics.csv`: a table, written when the run is complete.
+    Csv,
 }

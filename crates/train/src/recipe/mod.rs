@@ -12,10 +12,11 @@ use cohort_core::{Curriculum, Decoding, Method, curriculum::Defer, objective::St
 use cohort_env::{task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
 use sha2::{Digest, Sha256};
 
-pub use difference::first_difference;
+pub use difference::{differing_keys, first_difference};
 pub use error::{Place, RecipeError};
 use low::{
-    EvalSection, Low, NewPolicy, PolicySection, PreflightSection, StrategySection, SupervisedSection, TrainSection,
+    EvalSection, LogSection, Low, NewPolicy, PolicySection, PreflightSection, StrategySection, SupervisedSection,
+    TrainSection,
 };
 pub use read::{Source, table_of};
 
@@ -40,6 +41,7 @@ pub struct Recipe {
     pub optimizer: OptimizerConfig,
     pub preflight: PreflightSection,
     pub eval: EvalSection,
+    pub log: LogSection,
     /// The term that says whether a completion is right.
     pub correct: String,
     low: Low,

@@ -95,6 +95,7 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
         optimizer,
         preflight: low.preflight,
         eval: low.eval.clone(),
+        log: low.log.clone(),
         correct,
         low,
     })

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     checkpoint::{self, CheckpointError, Parts},
+    lock::Lock,
     recipe::{Recipe, hex},
     session::StageState,
 };
@@ -49,12 +50,30 @@ impl ColdStart {
         Some(state)
     }
 
-    /// Writes the entry, whole or not at all.
+    /// Writes the entry, whole or not at all. What processes left that were killed meanwhile is removed: whoever writes
+    /// here holds the folder's lock, so nobody else is writing.
     pub fn store(&self, policy: &dyn Policy, state: &StageState) -> Result<(), CheckpointError> {
         let failed = |source: io::Error| CheckpointError::Write { path: self.path.clone(), source };
-        fs::create_dir_all(self.path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let _lock = Lock::wait(folder).map_err(failed)?;
+        remove_hidden(folder).map_err(failed)?;
+        if self.path.is_dir() {
+            // Another process was first; the entry is a function of its name.
+            return Ok(());
+        }
         checkpoint::write(&self.path, state.step, &Parts { policy, optimizer: None, state })
     }
+}
+
+/// Entries are written under hidden names.
+fn remove_hidden(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// The folder that caches live in: `$COHORT_CACHE`, else `$XDG_CACHE_HOME/cohort`, else `~/.cache/cohort`.

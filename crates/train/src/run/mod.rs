@@ -2,6 +2,8 @@
 
 pub mod cold_start;
 pub(crate) mod ledger;
+mod live;
+pub(crate) mod lock;
 pub mod observe;
 pub mod run_dir;
 pub mod session;
@@ -21,17 +23,18 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    checkpoint,
+    checkpoint::{self, CHECKSUMS},
     cold_start::ColdStart,
     error::Error,
     evaluate::{Evaluation, Plan},
     ledger::Ledger,
+    lock::Lock,
     observe::{Event, Observer},
     optimizer::Optimizer,
     preflight::{Preflight, preflight},
     recipe::{Recipe, hex},
     run_dir::{RunDir, RunState, Start, Tokens, read_manifest},
-    session::{Best, Interrupt, Session, StageState, checkpoint_name},
+    session::{Best, Interrupt, Session, StageState, checkpoint_name, hold_sum, sum_of},
     stage::{RL, RlStage, SUPERVISED, SupervisedStage, drive},
     timing::{peak_rss_bytes, timed},
     worker::Workers,
@@ -95,6 +98,9 @@ pub struct BeforeAfter {
 ///
 /// A failure is written to the manifest; what was committed before it stays.
 pub fn train(recipe: &Recipe, setup: Setup, options: &Options, observer: &mut dyn Observer) -> Result<Summary, Error> {
+    // Asked twice: what may not start here makes no lock, and before there is one another process may change the answer.
+    RunDir::admit(&options.run_dir, options.start, recipe)?;
+    let _lock = Lock::of_run(&options.run_dir)?;
     let recorded = RunDir::admit(&options.run_dir, options.start, recipe)?;
     if let Some(manifest) = &recorded
         && manifest.state == RunState::Complete
@@ -189,6 +195,7 @@ fn cold_start(session: &mut Session<'_>, options: &Options) -> Result<(), Error>
     let Some(config) = &session.recipe.supervised else { return Ok(()) };
     if let Some(initial) = session.directory.manifest.initial.clone() {
         let path = session.directory.checkpoints().join(initial);
+        hold_sum(&path, session.directory.manifest.initial_sha256.as_deref())?;
         checkpoint::read::<StageState>(&path, session.policy.as_mut(), None)?;
         return Ok(());
     }
@@ -224,7 +231,10 @@ fn cold_start(session: &mut Session<'_>, options: &Options) -> Result<(), Error>
             }
         }
     }
-    session.directory.manifest.initial = Some(checkpoint_name(SUPERVISED, session.state.step));
+    let initial = checkpoint_name(SUPERVISED, session.state.step);
+    let sums = session.directory.checkpoints().join(&initial).join(CHECKSUMS);
+    session.directory.manifest.initial_sha256 = Some(sum_of(&sums)?);
+    session.directory.manifest.initial = Some(initial);
     session.directory.manifest.stage = RL.to_owned();
     session.directory.manifest.step = 0;
     session.directory.manifest.checkpoint = None;
@@ -292,6 +302,7 @@ fn finish(mut session: Session<'_>, after: Option<Evaluation>) -> Result<Summary
     };
     let text = serde_json::to_string_pretty(&summary).expect("a summary is JSON");
     session.directory.write("summary.json", format!("{text}\n").as_bytes())?;
+    session.directory.write_table(session.recipe)?;
     // Last: a complete run is never looked at again, so all of it must be there.
     session.directory.manifest.state = RunState::Complete;
     session.directory.save_manifest()?;

@@ -10,6 +10,8 @@
 //! checkpoints/step-000012/ , checkpoints/last, checkpoints/best, checkpoints/supervised/step-000080/
 //! dumps/                 batches and samples that went wrong
 //! summary.json, report.html
+//! tensorboard/, metrics.csv   the metrics for other tools, where the recipe asks for them
+//! lock                   held by the process that writes here
 //! ```
 //!
 //! The manifest is the commit: what logs hold beyond its lengths, and checkpoints that it does not
@@ -24,11 +26,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::{live::Live, lock::LOCK};
 use crate::{
     checkpoint::replace,
     evaluate::Evaluation,
+    export::Export,
     preflight::Preflight,
-    recipe::{Recipe, first_difference},
+    recipe::{Recipe, first_difference, low::Also},
     stage::SUPERVISED,
     timing::Seconds,
 };
@@ -47,6 +51,13 @@ pub enum RunDirError {
     Differs { path: PathBuf, key: String, recorded: String, given: String },
     #[error("{}: {problem}\n  hint: the file was changed or cut; start anew with another --run-dir", path.display())]
     Manifest { path: PathBuf, problem: String },
+    #[error(
+        "another process is working in {}\n  hint: wait for it or end it, or give another --run-dir; a run that died holds \
+         nothing", path.display()
+    )]
+    Busy { path: PathBuf },
+    #[error("cannot write {}: {source}\n  hint: what was committed before is still good; make room and use --resume", path.display())]
+    Write { path: PathBuf, source: io::Error },
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
 }
@@ -68,6 +79,12 @@ pub struct Committed {
     pub rollouts: u64,
     pub timings: u64,
     pub supervised: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub tensorboard: u64,
+}
+
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +121,9 @@ pub struct Manifest {
     pub checkpoint_sha256: Option<String>,
     /// The weights that the rl stage started from, below `checkpoints/`, where the run made them.
     pub initial: Option<String>,
+    /// SHA-256 of that checkpoint's `checksums.json`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial_sha256: Option<String>,
     /// The checkpoint that was best on dev.
     pub best: Option<String>,
     pub seed: u64,
@@ -126,8 +146,8 @@ pub struct Manifest {
 
 const FORMAT: u32 = 1;
 
-/// An append-only file of JSON lines; made when its first line comes.
-struct Log {
+/// An append-only file; made when its first bytes come.
+pub(super) struct Log {
     path: PathBuf,
     file: Option<File>,
     bytes: u64,
@@ -135,7 +155,7 @@ struct Log {
 
 impl Log {
     /// Cuts off what lies beyond `keep` bytes.
-    fn open(path: PathBuf, keep: u64) -> Result<Self, RunDirError> {
+    pub(super) fn open(path: PathBuf, keep: u64) -> Result<Self, RunDirError> {
         let mut log = Self { path, file: None, bytes: keep };
         if keep == 0 && !log.path.exists() {
             return Ok(log);
@@ -155,21 +175,25 @@ impl Log {
     fn file(&mut self) -> Result<&mut File, RunDirError> {
         if self.file.is_none() {
             let opened = OpenOptions::new().create(true).append(true).open(&self.path);
-            self.file = Some(opened.map_err(|source| RunDirError::Io { path: self.path.clone(), source })?);
+            self.file = Some(opened.map_err(|source| RunDirError::Write { path: self.path.clone(), source })?);
         }
         Ok(self.file.as_mut().expect("it was just opened"))
     }
 
-    fn append(&mut self, text: &str) -> Result<(), RunDirError> {
-        let written = self.file()?.write_all(text.as_bytes());
-        written.map_err(|source| RunDirError::Io { path: self.path.clone(), source })?;
-        self.bytes += text.len() as u64;
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), RunDirError> {
+        let written = self.file()?.write_all(bytes);
+        written.map_err(|source| RunDirError::Write { path: self.path.clone(), source })?;
+        self.bytes += bytes.len() as u64;
         Ok(())
     }
 
-    fn sync(&self) -> Result<(), RunDirError> {
+    pub(super) fn sync(&self) -> Result<(), RunDirError> {
         let synced = self.file.as_ref().map_or(Ok(()), File::sync_data);
-        synced.map_err(|source| RunDirError::Io { path: self.path.clone(), source })
+        synced.map_err(|source| RunDirError::Write { path: self.path.clone(), source })
     }
 }
 
@@ -182,6 +206,18 @@ pub enum LogName {
     Supervised,
 }
 
+impl LogName {
+    /// Its name in the run directory.
+    pub fn file(self) -> &'static str {
+        match self {
+            LogName::Metrics => "metrics.jsonl",
+            LogName::Rollouts => "rollouts.jsonl",
+            LogName::Timings => "timings.jsonl",
+            LogName::Supervised => "supervised.jsonl",
+        }
+    }
+}
+
 /// An open run directory.
 pub struct RunDir {
     path: PathBuf,
@@ -189,6 +225,7 @@ pub struct RunDir {
     rollouts: Log,
     timings: Log,
     supervised: Log,
+    live: Option<Live>,
     pub manifest: Manifest,
 }
 
@@ -217,7 +254,7 @@ impl RunDir {
 
     /// Opens `path` where [`RunDir::admit`] left it, and cuts off what is not committed.
     pub fn open(path: &Path, manifest: Option<Manifest>, recipe: &Recipe) -> Result<Self, RunDirError> {
-        let failed = |source| RunDirError::Io { path: path.to_owned(), source };
+        let failed = |source| RunDirError::Write { path: path.to_owned(), source };
         fs::create_dir_all(path.join("checkpoints")).map_err(failed)?;
         replace(&path.join("recipe.toml"), recipe.resolved().as_bytes()).map_err(failed)?;
         let manifest = manifest.unwrap_or_else(|| Manifest {
@@ -233,10 +270,14 @@ impl RunDir {
         remove_staging(&path.join("checkpoints")).map_err(failed)?;
         remove_staging(&path.join("checkpoints").join(SUPERVISED)).map_err(failed)?;
         Ok(Self {
-            metrics: Log::open(path.join("metrics.jsonl"), committed.metrics)?,
-            rollouts: Log::open(path.join("rollouts.jsonl"), committed.rollouts)?,
-            timings: Log::open(path.join("timings.jsonl"), committed.timings)?,
-            supervised: Log::open(path.join("supervised.jsonl"), committed.supervised)?,
+            metrics: Log::open(path.join(LogName::Metrics.file()), committed.metrics)?,
+            rollouts: Log::open(path.join(LogName::Rollouts.file()), committed.rollouts)?,
+            timings: Log::open(path.join(LogName::Timings.file()), committed.timings)?,
+            supervised: Log::open(path.join(LogName::Supervised.file()), committed.supervised)?,
+            live: match recipe.log.also.contains(&Also::Tensorboard) {
+                true => Some(Live::open(path, &committed)?),
+                false => None,
+            },
             path: path.to_owned(),
             manifest,
         })
@@ -244,6 +285,15 @@ impl RunDir {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Writes the table of the committed metrics, where the recipe asks for it.
+    pub fn write_table(&self, recipe: &Recipe) -> Result<(), RunDirError> {
+        if !recipe.log.also.contains(&Also::Csv) {
+            return Ok(());
+        }
+        let table = Export::of(&self.path, &self.manifest)?.csv();
+        self.write("metrics.csv", table.as_bytes()).map(drop)
     }
 
     /// Where this process differs from the one that began the run, in what its bits depend on.
@@ -264,12 +314,16 @@ impl RunDir {
 
     /// Appends lines; they count once [`RunDir::commit`] has run.
     pub fn append(&mut self, log: LogName, text: &str) -> Result<(), RunDirError> {
-        match log {
-            LogName::Metrics => self.metrics.append(text),
-            LogName::Rollouts => self.rollouts.append(text),
-            LogName::Timings => self.timings.append(text),
-            LogName::Supervised => self.supervised.append(text),
+        if let Some(live) = &mut self.live {
+            live.note(log, text);
         }
+        match log {
+            LogName::Metrics => &mut self.metrics,
+            LogName::Rollouts => &mut self.rollouts,
+            LogName::Timings => &mut self.timings,
+            LogName::Supervised => &mut self.supervised,
+        }
+        .append(text.as_bytes())
     }
 
     /// Makes everything so far count: replaces the manifest.
@@ -277,11 +331,15 @@ impl RunDir {
         for log in [&self.metrics, &self.rollouts, &self.timings, &self.supervised] {
             log.sync()?;
         }
+        if let Some(live) = &mut self.live {
+            live.flush()?;
+        }
         self.manifest.committed = Committed {
             metrics: self.metrics.bytes,
             rollouts: self.rollouts.bytes,
             timings: self.timings.bytes,
             supervised: self.supervised.bytes,
+            tensorboard: self.live.as_ref().map_or(0, |live| live.log.bytes),
         };
         self.save_manifest()
     }
@@ -290,14 +348,16 @@ impl RunDir {
     pub fn save_manifest(&self) -> Result<(), RunDirError> {
         let path = self.path.join("manifest.json");
         let text = serde_json::to_vec_pretty(&self.manifest).map_err(io::Error::other);
-        text.and_then(|bytes| replace(&path, &bytes)).map_err(|source| RunDirError::Io { path, source })
+        text.and_then(|bytes| replace(&path, &bytes)).map_err(|source| RunDirError::Write { path, source })
     }
 
     /// Writes a file of the directory whole.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, RunDirError> {
         let path = self.path.join(name);
         let parent = path.parent().map_or(Ok(()), fs::create_dir_all);
-        parent.and_then(|()| replace(&path, bytes)).map_err(|source| RunDirError::Io { path: path.clone(), source })?;
+        parent
+            .and_then(|()| replace(&path, bytes))
+            .map_err(|source| RunDirError::Write { path: path.clone(), source })?;
         Ok(path)
     }
 
@@ -310,7 +370,7 @@ impl RunDir {
     pub fn point(&self, name: &str, target: &str) -> Result<(), RunDirError> {
         let link = self.checkpoints().join(name);
         let staging = self.checkpoints().join(format!(".{name}.link"));
-        let failed = |source| RunDirError::Io { path: link.clone(), source };
+        let failed = |source| RunDirError::Write { path: link.clone(), source };
         match fs::remove_file(&staging) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e)),
             _ => {}
@@ -322,7 +382,9 @@ impl RunDir {
 
 /// Refuses a fresh start in a directory that holds anything.
 pub fn require_empty(path: &Path) -> Result<(), RunDirError> {
-    match fs::read_dir(path).map(|mut entries| entries.next().is_some()) {
+    // A lock is nothing: who holds it is seen when it is taken.
+    let is_taken = |entry: io::Result<fs::DirEntry>| entry.map_or(true, |entry| entry.file_name() != LOCK);
+    match fs::read_dir(path).map(|mut entries| entries.any(is_taken)) {
         Ok(true) => Err(RunDirError::NotEmpty { path: path.to_owned() }),
         Ok(false) => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),

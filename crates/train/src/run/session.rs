@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    checkpoint::{self, CheckpointError, Parts},
+    checkpoint::{self, CHECKSUMS, CheckpointError, Parts},
     error::Error,
     evaluate::Evaluation,
     observe::{Event, Observer},
@@ -108,7 +108,7 @@ impl Session<'_> {
         let manifest = &mut self.directory.manifest;
         manifest.stage = self.state.stage.clone();
         manifest.step = self.state.step;
-        manifest.checkpoint_sha256 = Some(sum_of(&path.join("checksums.json"))?);
+        manifest.checkpoint_sha256 = Some(sum_of(&path.join(CHECKSUMS))?);
         manifest.checkpoint = Some(name.clone());
         manifest.best = best.clone();
         self.commit_logs()?;
@@ -155,13 +155,7 @@ impl Session<'_> {
     /// Puts the session where the manifest's checkpoint left it.
     pub fn restore(&mut self) -> Result<(), Error> {
         let Some(path) = self.committed_checkpoint() else { return Ok(()) };
-        if let Some(expected) = &self.directory.manifest.checkpoint_sha256 {
-            let sums = path.join("checksums.json");
-            if sum_of(&sums)? != *expected {
-                let problem = "differs from what the manifest committed".to_owned();
-                return Err(CheckpointError::Corrupt { path: sums, tensor: None, problem }.into());
-            }
-        }
+        hold_sum(&path, self.directory.manifest.checkpoint_sha256.as_deref())?;
         self.state = checkpoint::read(&path, self.policy.as_mut(), Some(&mut self.optimizer))?;
         self.optimizer.updates = self.state.updates;
         Ok(())
@@ -234,8 +228,19 @@ impl Session<'_> {
     }
 }
 
+/// Holds the sums of a checkpoint against what the manifest committed of them.
+pub(super) fn hold_sum(checkpoint: &Path, expected: Option<&str>) -> Result<(), CheckpointError> {
+    let Some(expected) = expected else { return Ok(()) };
+    let path = checkpoint.join(CHECKSUMS);
+    if sum_of(&path)? == expected {
+        return Ok(());
+    }
+    let problem = "differs from what the manifest committed".to_owned();
+    Err(CheckpointError::Corrupt { path, tensor: None, problem })
+}
+
 /// SHA-256 of a small file.
-fn sum_of(path: &std::path::Path) -> Result<String, CheckpointError> {
+pub(super) fn sum_of(path: &Path) -> Result<String, CheckpointError> {
     let bytes = fs::read(path).map_err(|source| CheckpointError::Read { path: path.to_owned(), source })?;
     Ok(hex(&Sha256::digest(bytes)))
 }
