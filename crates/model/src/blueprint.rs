@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    config::{Architecture, Family},
+    config::{Architecture, Family, rotary},
     error::ConfigError,
     layer::{Bias, Head},
 };
@@ -108,7 +108,7 @@ impl Architecture {
             "num_key_value_heads": attention.kv_heads,
             "pad_token_id": self.pad_id,
             "rms_norm_eps": self.layer.norm_eps,
-            "rope_parameters": { "rope_theta": attention.rope.theta, "rope_type": "default" },
+            "rope_parameters": rotary::write(attention.rope),
             "sliding_window": null,
             "tie_word_embeddings": self.head == Head::Tied,
             "use_cache": true,

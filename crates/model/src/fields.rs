@@ -69,6 +69,11 @@ impl<'a> Fields<'a> {
         self.object.contains_key(field)
     }
 
+    /// Fields and values, without those that are null.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        self.object.iter().filter(|(_, value)| !value.is_null()).map(|(field, value)| (field.as_str(), value))
+    }
+
     pub(crate) fn missing(&self, field: &str, expected: impl Display) -> ConfigError {
         ConfigError::MissingField { path: self.path(), field: self.name(field), expected: expected.to_string() }
     }
@@ -117,6 +122,11 @@ impl<'a> Fields<'a> {
     /// A finite number above 0.
     pub(crate) fn positive(&self, field: &str) -> Result<Option<f64>, ConfigError> {
         self.typed(field, "a number above 0", |v| v.as_f64().filter(|x| x.is_finite() && *x > 0.0))
+    }
+
+    /// A finite number.
+    pub(crate) fn number(&self, field: &str) -> Result<Option<f64>, ConfigError> {
+        self.typed(field, "a number", |v| v.as_f64().filter(|x| x.is_finite()))
     }
 
     pub(crate) fn flag(&self, field: &str) -> Result<Option<bool>, ConfigError> {

@@ -36,7 +36,7 @@ pub fn random_weights(parameters: &ModelParameters, stream: Stream) -> Weights {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::{Attention, Bias, Head, HeadNorm, Layer, Mlp, Rope};
+    use crate::layer::{Attention, Bias, Head, HeadNorm, Layer, Mlp, Rope, RopeScaling};
 
     #[test]
     fn the_start_is_a_function_of_the_stream() {
@@ -50,7 +50,7 @@ mod tests {
                 input_bias: Bias::Present,
                 output_bias: Bias::Absent,
                 head_norm: HeadNorm::Present,
-                rope: Rope { theta: 1e4, head_dim: 16 },
+                rope: Rope { theta: 1e4, head_dim: 16, scaling: RopeScaling::Default },
             },
             mlp: Mlp { inner: 64, bias: Bias::Absent },
         };

@@ -13,6 +13,8 @@
 
 use cohort_core::ParameterInfo;
 
+pub use crate::rotary::{Llama3, Ramp, Rope, RopeScaling, Yarn};
+
 /// Whether a linear map adds a bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bias {
@@ -25,29 +27,6 @@ pub enum Bias {
 pub enum HeadNorm {
     Absent,
     Present,
-}
-
-/// Rotary position embedding over whole heads, the two halves of a head being rotated against
-/// each other (Su et al., "RoFormer", 2021, §3.4.2, in the half-split order of transformers).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rope {
-    /// Base of the wavelengths: frequency `i` is `theta ^ (-2 i / head_dim)`.
-    pub theta: f64,
-    /// Even; the rotation covers the whole head.
-    pub head_dim: usize,
-}
-
-impl Rope {
-    /// `theta ^ (-2 i / head_dim)` for `i` in `0 .. head_dim / 2`, radians a position. Rounded to
-    /// f32 as transformers rounds them, since positions multiply the rounding.
-    pub fn inverse_frequencies(self) -> Vec<f64> {
-        (0..self.head_dim / 2)
-            .map(|i| {
-                let power = self.theta.powf(2.0 * i as f64 / self.head_dim as f64) as f32;
-                f64::from(1.0 / power)
-            })
-            .collect()
-    }
 }
 
 /// Causal attention with grouped queries (Ainslie et al., "GQA", 2023).
@@ -208,16 +187,5 @@ impl List {
             up: self.projection(&format!("{at}.mlp.up_proj"), mlp.inner, width, mlp.bias),
             down: self.projection(&format!("{at}.mlp.down_proj"), width, mlp.inner, mlp.bias),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn frequencies_fall_from_one_by_theta() {
-        let frequencies = Rope { theta: 10_000.0, head_dim: 4 }.inverse_frequencies();
-        assert_eq!(frequencies, [1.0, f64::from(0.01_f32)]);
     }
 }

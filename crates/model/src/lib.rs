@@ -18,6 +18,7 @@ mod load;
 mod pack;
 mod policy;
 mod rope;
+mod rotary;
 mod slices;
 mod tokenizer;
 mod weights;

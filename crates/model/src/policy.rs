@@ -94,6 +94,16 @@ impl TextPolicy {
         &self.weights
     }
 
+    /// Logits after every position of `ids`, `[ids, vocabulary]` row-major, at temperature 1: for looking into a
+    /// model. Training and scoring never hold so many numbers.
+    ///
+    /// # Errors
+    /// `ids` is empty, longer than the model's positions, or holds an id beyond the vocabulary.
+    pub fn logits(&self, ids: &[u32]) -> Result<Vec<f32>, PolicyError> {
+        self.limits().check_context(ids, 0)?;
+        Ok(self.model().all_logits(&mut Buffers::default(), ids))
+    }
+
     fn model(&self) -> Model<'_> {
         Model {
             architecture: &self.architecture,

@@ -10,15 +10,13 @@ use crate::layer::Rope;
 /// 131,072 positions is not made for samples of a few hundred.
 #[derive(Debug)]
 pub(crate) struct Rotations {
-    frequencies: Vec<f64>,
+    rope: Rope,
     table: RwLock<Arc<RopeTable>>,
 }
 
 impl Rotations {
     pub(crate) fn new(rope: Rope) -> Self {
-        let frequencies = rope.inverse_frequencies();
-        let table = RwLock::new(Arc::new(RopeTable::new(&frequencies, 256, 1.0)));
-        Self { frequencies, table }
+        Self { rope, table: RwLock::new(Arc::new(table(rope, 256))) }
     }
 
     /// A table of at least `positions` positions. Its entries do not depend on its size.
@@ -31,8 +29,12 @@ impl Rotations {
         }
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         if table.positions() < positions {
-            *table = Arc::new(RopeTable::new(&self.frequencies, positions.next_power_of_two(), 1.0));
+            *table = Arc::new(self::table(self.rope, positions.next_power_of_two()));
         }
         Arc::clone(&table)
     }
+}
+
+fn table(rope: Rope, positions: usize) -> RopeTable {
+    RopeTable::new(&rope.inverse_frequencies(), positions, rope.attention_factor())
 }

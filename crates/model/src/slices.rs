@@ -181,6 +181,15 @@ impl<'a> Model<'a> {
         out
     }
 
+    /// Logits after every position of one sequence, `[ids, vocabulary]`.
+    pub(crate) fn all_logits(&self, buffers: &mut Buffers, ids: &[u32]) -> Vec<f32> {
+        self.run_pack(buffers, &Pack::of_contexts(&[ids]), |_| {});
+        let every: Vec<u32> = (0..ids.len() as u32).collect();
+        let mut logits = Vec::new();
+        self.logits(buffers, &every, &mut logits);
+        logits
+    }
+
     /// The rows of a pack.
     pub(crate) fn score(&self, buffers: &mut Buffers, pack: &Pack, temperature: f32) -> HeadRows {
         let count = pack.ids.len();

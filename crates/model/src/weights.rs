@@ -78,7 +78,7 @@ fn store(values: Vec<f32>, shape: &[usize]) -> Storage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::{Attention, Bias, Head, HeadNorm, Layer, Mlp, Rope};
+    use crate::layer::{Attention, Bias, Head, HeadNorm, Layer, Mlp, Rope, RopeScaling};
 
     #[test]
     fn values_are_taken_and_shared_without_a_copy() {
@@ -92,7 +92,7 @@ mod tests {
                 input_bias: Bias::Absent,
                 output_bias: Bias::Absent,
                 head_norm: HeadNorm::Absent,
-                rope: Rope { theta: 1e4, head_dim: 8 },
+                rope: Rope { theta: 1e4, head_dim: 8, scaling: RopeScaling::Default },
             },
             mlp: Mlp { inner: 8, bias: Bias::Absent },
         };

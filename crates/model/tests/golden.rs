@@ -53,6 +53,22 @@ fn compare_rows(policy: &TextPolicy, document: &Value, tolerance: f64) -> f64 {
     largest
 }
 
+/// Logits of one long context; returns the largest difference.
+fn compare_logits(policy: &TextPolicy, document: &Value) -> f64 {
+    let document = &document["logits"];
+    let ours = policy.logits(&ids(&document["ids"])).expect("logits");
+    let mut largest = 0.0_f64;
+    for (at, theirs) in ids(&document["at"]).into_iter().zip(document["values"].as_array().expect("logits")) {
+        let theirs = floats(theirs);
+        let ours = &ours[at as usize * theirs.len()..][..theirs.len()];
+        for (id, (&a, b)) in ours.iter().zip(&theirs).enumerate() {
+            largest = largest.max((f64::from(a) - b).abs());
+            assert!((f64::from(a) - b).abs() <= 1e-4, "logit of {id} at position {at}: {a}, transformers {b}");
+        }
+    }
+    largest
+}
+
 fn compare_gradients(policy: &TextPolicy, document: &Value) {
     let cases = document["cases"].as_array().expect("cases");
     let samples: Vec<Sample> = cases.iter().step_by(2).map(sample_of).collect();
@@ -72,11 +88,12 @@ fn compare_gradients(policy: &TextPolicy, document: &Value) {
     let (_, tape) = policy.forward(&all, RowSpec { temperature: 1.0 }).expect("forward");
     let ours = tape.backward(&gradients);
     for (name, theirs) in document["gradients"].as_object().expect("gradients") {
-        let theirs = floats(theirs);
+        let (every, theirs) = (theirs["every"].as_u64().expect("a step") as usize, floats(&theirs["values"]));
         let index = policy.parameters().iter().position(|info| info.name == *name).expect("a parameter");
         let scale = theirs.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
-        assert!(scale > 0.0 && theirs.len() == ours.0[index].len(), "{name}");
-        for (i, (&a, b)) in ours.0[index].iter().zip(&theirs).enumerate() {
+        let ours: Vec<f32> = ours.0[index].iter().copied().step_by(every).collect();
+        assert!(scale > 0.0 && theirs.len() == ours.len(), "{name}");
+        for (i, (&a, b)) in ours.iter().zip(&theirs).enumerate() {
             assert!((f64::from(a) - b).abs() <= 1e-3 * scale, "{name}[{i}]: {a}, transformers {b}, scale {scale}");
         }
     }
@@ -106,26 +123,40 @@ fn tiny_checkpoint(name: &str) {
     let folder = golden().join(name);
     let policy = TextPolicy::load(&folder).expect("a model");
     let document = read(&folder.join("golden.json"));
-    let largest = compare_rows(&policy, &document, 1e-4);
-    println!("{name}: largest difference of a row {largest:.1e}");
+    let logits = compare_logits(&policy, &document);
+    let rows = compare_rows(&policy, &document, 1e-4);
+    println!("{name}: largest difference of a logit {logits:.1e}, of a row {rows:.1e}");
     compare_gradients(&policy, &document);
     compare_greedy(&policy, &document);
 }
 
-#[test]
-fn qwen3_as_transformers() {
-    tiny_checkpoint("qwen3");
+/// One test a checkpoint: the list is what the folder holds.
+macro_rules! checkpoints {
+    ($($name:ident),* $(,)?) => {
+        mod as_transformers {
+            $(
+                #[test]
+                fn $name() {
+                    super::tiny_checkpoint(stringify!($name));
+                }
+            )*
+        }
+
+        #[test]
+        fn every_checkpoint_has_its_test() {
+            let mut folders: Vec<String> = std::fs::read_dir(golden())
+                .expect("the folder")
+                .map(|entry| entry.expect("an entry").path())
+                .filter(|path| path.is_dir())
+                .map(|path| path.file_name().expect("a name").to_string_lossy().into_owned())
+                .collect();
+            folders.sort();
+            assert_eq!(folders, [$(stringify!($name)),*]);
+        }
+    };
 }
 
-#[test]
-fn qwen2_with_biases_as_transformers() {
-    tiny_checkpoint("qwen2");
-}
-
-#[test]
-fn llama_untied_as_transformers() {
-    tiny_checkpoint("llama");
-}
+checkpoints!(llama, llama3, llama_linear, qwen2, qwen2_yarn, qwen3, qwen3_yarn);
 
 #[test]
 fn a_trained_model_as_transformers() {

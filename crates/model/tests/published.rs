@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cohort_model::{Architecture, ConfigError, StoredDtype};
+use cohort_model::{Architecture, ConfigError, StoredDtype, layer::RopeScaling};
 use serde_json::{Value, json};
 
 fn parse(config: &Value) -> Result<Architecture, ConfigError> {
@@ -72,8 +72,8 @@ fn mistral_7b_with_and_without_a_window() {
 }
 
 #[test]
-fn llama_3_2_has_rotations_of_another_kind() {
-    let error = parse(&json!({
+fn llama_3_2_1b() {
+    let architecture = parse(&json!({
         "architectures": ["LlamaForCausalLM"], "attention_bias": false, "bos_token_id": 128000,
         "eos_token_id": [128001, 128008, 128009], "head_dim": 64, "hidden_act": "silu", "hidden_size": 2048,
         "intermediate_size": 8192, "max_position_embeddings": 131072, "mlp_bias": false, "model_type": "llama",
@@ -84,7 +84,10 @@ fn llama_3_2_has_rotations_of_another_kind() {
         },
         "rope_theta": 500000.0, "tie_word_embeddings": true, "torch_dtype": "bfloat16", "vocab_size": 128256
     }))
-    .expect_err("scaled rotations")
-    .to_string();
-    assert!(error.contains("config.json: `rope_scaling.rope_type` is \"llama3\""), "{error}");
+    .expect("supported");
+    assert_eq!(architecture.parameter_count(), 1_235_814_400);
+    let rope = architecture.layer.attention.rope;
+    assert!(matches!(rope.scaling, RopeScaling::Llama3(llama3) if llama3.original_positions == 8192), "{rope:?}");
+    assert_eq!(architecture.end_ids, [128_001, 128_008, 128_009]);
+    assert_eq!(parse(&architecture.config_json()).expect("what is written"), architecture);
 }

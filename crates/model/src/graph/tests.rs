@@ -85,7 +85,7 @@ trait Runner: Operators {}
 impl<T: Operators> Runner for T {}
 
 fn rotation(positions: &[u32], heads: usize, head_dim: usize) -> Arc<Rotation> {
-    let rope = layer::Rope { theta: 1e4, head_dim };
+    let rope = layer::Rope { theta: 1e4, head_dim, scaling: layer::RopeScaling::Default };
     Arc::new(Rotation {
         positions: Arc::new(positions.to_vec()),
         heads,

@@ -3,6 +3,8 @@
 //! Field names and defaults are those of transformers 4 and 5. What Cohort cannot compute
 //! exactly is refused with the field's name; nothing is guessed.
 
+pub(crate) mod rotary;
+
 use std::path::Path;
 
 use serde_json::Value;
@@ -10,7 +12,7 @@ use serde_json::Value;
 use crate::{
     error::ConfigError,
     fields::{Fields, read_json},
-    layer::{Attention, Bias, Head, HeadNorm, Layer, Mlp, ModelParameters, Rope},
+    layer::{Attention, Bias, Head, HeadNorm, Layer, Mlp, ModelParameters},
 };
 
 /// The decoder families that are supported: they differ in which biases and head norms exist.
@@ -109,7 +111,7 @@ impl Architecture {
         let layers = fields.required_count("num_hidden_layers")?;
         let positions = fields.required_count("max_position_embeddings")?;
         refuse_windows(&fields, family, layers, positions)?;
-        let attention = attention(&fields, family, width)?;
+        let attention = attention(&fields, family, width, positions)?;
         let vocabulary = fields.required_count("vocab_size")?;
         let bias = |on: bool| if on { Bias::Present } else { Bias::Absent };
         let mlp_bias = fields.flag("mlp_bias")?.unwrap_or(false);
@@ -201,15 +203,10 @@ fn refuse_unsupported(fields: &Fields) -> Result<(), ConfigError> {
     if let Some(value) = fields.get("use_mrope").filter(|value| value.as_bool() != Some(false)) {
         return Err(fields.unsupported("use_mrope", value, "false"));
     }
-    for field in ["attention_dropout", "partial_rotary_factor"] {
-        let neutral = if field == "attention_dropout" { 0.0 } else { 1.0 };
-        if let Some(value) = fields.get(field)
-            && value.as_f64() != Some(neutral)
-        {
-            return Err(fields.unsupported(field, value, neutral));
-        }
+    if let Some(value) = fields.get("attention_dropout").filter(|value| value.as_f64() != Some(0.0)) {
+        return Err(fields.unsupported("attention_dropout", value, 0.0));
     }
-    Ok(())
+    rotary::refuse_partial(fields)
 }
 
 /// Refuses attention windows that would ever cut anything off.
@@ -244,7 +241,7 @@ fn refuse_windows(fields: &Fields, family: Family, layers: usize, positions: usi
     }
 }
 
-fn attention(fields: &Fields, family: Family, width: usize) -> Result<Attention, ConfigError> {
+fn attention(fields: &Fields, family: Family, width: usize, positions: usize) -> Result<Attention, ConfigError> {
     let query_heads = fields.required_count("num_attention_heads")?;
     let kv_heads = fields.count("num_key_value_heads")?.unwrap_or(query_heads);
     if !query_heads.is_multiple_of(kv_heads) {
@@ -277,33 +274,8 @@ fn attention(fields: &Fields, family: Family, width: usize) -> Result<Attention,
         input_bias: bias(input),
         output_bias: bias(output),
         head_norm: if family == Family::Qwen3 { HeadNorm::Present } else { HeadNorm::Absent },
-        rope: Rope { theta: rope_theta(fields)?, head_dim },
+        rope: rotary::read(fields, head_dim, positions)?,
     })
-}
-
-/// Both forms: `rope_theta` with `rope_scaling` beside it (transformers 4), and `rope_parameters` (5).
-fn rope_theta(fields: &Fields) -> Result<f64, ConfigError> {
-    let mut theta = fields.positive("rope_theta")?;
-    for field in ["rope_scaling", "rope_parameters"] {
-        let Some(rope) = fields.object(field)? else { continue };
-        for key in ["rope_type", "type"] {
-            if let Some(value) = rope.get(key)
-                && value.as_str() != Some("default")
-            {
-                return Err(rope.unsupported(key, value, "\"default\""));
-            }
-        }
-        if let Some(value) = rope.get("partial_rotary_factor")
-            && value.as_f64() != Some(1.0)
-        {
-            return Err(rope.unsupported("partial_rotary_factor", value, 1.0));
-        }
-        if field == "rope_parameters" {
-            let inner = rope.positive("rope_theta")?;
-            theta = Some(inner.ok_or_else(|| rope.missing("rope_theta", "the base of the rotary wavelengths"))?);
-        }
-    }
-    Ok(theta.unwrap_or(10_000.0))
 }
 
 /// Some directories say -1 where there is no padding id.
