@@ -14,8 +14,8 @@ pub mod verifier;
 pub use codec::{Codec, CodecError};
 pub use locate::locate;
 pub use task::{
-    Arithmetic, ChatTemplate, Data, Fault, Item, Limits, OnBadRow, Origin, RowFault, SkippedRows, Source,
-    SpecialTokens, Split, Task, TaskError,
+    Arithmetic, Ask, ChatSection, ChatTemplate, ChatTemplates, Conversation, Data, Date, Fault, Item, Limits, OnBadRow,
+    Origin, RowFault, SkippedRows, Source, SpecialTokens, Split, Task, TaskError, TemplateChoice,
 };
 pub use verifier::{
     IntoOutcome, Means, Verdict, Verifier, VerifierConfig, VerifierError, View, from_fn, judge, judge_one,

@@ -19,7 +19,10 @@ pub const CARRIED: [&str; 9] = [
     "merges.txt",
 ];
 
-/// Reads those of [`CARRIED`] that are there, in that order.
+/// Named chat templates beside `chat_template.jinja`, one a file; carried too.
+const MORE_TEMPLATES: &str = "additional_chat_templates";
+
+/// Reads those of [`CARRIED`] that are there, in that order, and named chat templates by name.
 pub(crate) fn read_assets(directory: &Path) -> Result<Vec<Asset>, ConfigError> {
     let mut assets = Vec::new();
     for name in CARRIED {
@@ -30,7 +33,31 @@ pub(crate) fn read_assets(directory: &Path) -> Result<Vec<Asset>, ConfigError> {
             assets.push(Asset { name: name.to_owned(), bytes });
         }
     }
+    assets.extend(more_templates(directory)?);
     Ok(assets)
+}
+
+fn more_templates(directory: &Path) -> Result<Vec<Asset>, ConfigError> {
+    let folder = directory.join(MORE_TEMPLATES);
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let unreadable = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ConfigError::Unreadable { path, source }
+    };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(&folder).map_err(unreadable(&folder))? {
+        paths.push(entry.map_err(unreadable(&folder))?.path());
+    }
+    paths.retain(|path| path.extension().is_some_and(|e| e == "jinja") && path.is_file());
+    paths.sort();
+    let asset = |path: &std::path::PathBuf| {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = format!("{MORE_TEMPLATES}/{file}");
+        Ok(Asset { name, bytes: std::fs::read(path).map_err(unreadable(path))? })
+    };
+    paths.iter().map(asset).collect()
 }
 
 /// A `config.json` for weights that are kept in f32: one that named another type would make its readers round them.
@@ -61,6 +88,22 @@ pub fn arithmetic_tokenizer() -> Vec<Asset> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn named_chat_templates_are_carried() {
+        let folder = tempfile::tempdir().unwrap();
+        let more = folder.path().join(MORE_TEMPLATES);
+        std::fs::create_dir(&more).unwrap();
+        for (name, text) in [("rag.jinja", "R"), ("a.jinja", "A"), ("notes.txt", "N")] {
+            std::fs::write(more.join(name), text).unwrap();
+        }
+        std::fs::write(folder.path().join("chat_template.jinja"), "T").unwrap();
+        let assets = read_assets(folder.path()).unwrap();
+        let names: Vec<&str> = assets.iter().map(|a| a.name.as_str()).collect();
+        let expected =
+            ["chat_template.jinja", "additional_chat_templates/a.jinja", "additional_chat_templates/rag.jinja"];
+        assert_eq!((names, assets[2].bytes.as_slice()), (expected.to_vec(), b"R".as_slice()));
+    }
 
     #[test]
     fn a_configuration_names_the_type_that_weights_are_written_in() {

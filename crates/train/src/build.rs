@@ -3,14 +3,12 @@
 use std::{path::PathBuf, sync::Arc};
 
 use cohort_core::{Policy, Sampler, SingleTurn, Stream};
-use cohort_env::{
-    ChatTemplate, Codec, CodecError, Limits, Means, Source, SpecialTokens, TaskError, VerifierConfig, locate,
-};
+use cohort_env::{Codec, CodecError, Limits, Means, Source, TaskError, VerifierConfig, locate};
 use cohort_model::{Architecture, Blueprint, ModelError, TextPolicy, TextTokenizer, arithmetic_tokenizer};
 use cohort_rollout::{Independent, Strategy};
-use serde_json::Value;
 
 use crate::{
+    chat_templates::chat_templates,
     checkpoint,
     error::Error,
     recipe::{
@@ -124,12 +122,12 @@ pub fn world(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<Wo
     let task = match &recipe.task {
         TaskSource::Arithmetic(arithmetic) => arithmetic.build(codec.as_ref(), limits)?,
         TaskSource::Data(data) => {
-            let chat_template = if data.messages.is_some() { chat_template(policy)? } else { None };
+            let chat_templates = chat_templates(policy.assets());
             data.load(&Source {
                 codec: codec.as_ref(),
                 limits,
                 data_folder: places.data.as_deref(),
-                chat_template: chat_template.as_ref(),
+                chat_templates: &chat_templates,
             })?
         }
     };
@@ -175,21 +173,6 @@ fn missing_tokenizer(recipe: &Recipe) -> Error {
     };
     let expected = "the fast tokenizer of the model";
     Error::Model(ModelError::Config(cohort_model::ConfigError::MissingFile { path, expected }))
-}
-
-/// The chat template of a policy's directory: `chat_template.jinja`, or the field of `tokenizer_config.json`.
-fn chat_template(policy: &TextPolicy) -> Result<Option<ChatTemplate>, TaskError> {
-    let asset = |name: &str| policy.assets().iter().find(|a| a.name == name).map(|a| a.bytes.as_slice());
-    let config: Value = asset("tokenizer_config.json").and_then(|b| serde_json::from_slice(b).ok()).unwrap_or_default();
-    let own = asset("chat_template.jinja").map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    let Some(template) = own.or_else(|| config["chat_template"].as_str().map(str::to_owned)) else { return Ok(None) };
-    // A token stands there as a string, or as an object with its content.
-    let token = |name: &str| {
-        let token = &config[name];
-        token.as_str().or_else(|| token["content"].as_str()).map(str::to_owned)
-    };
-    let special = SpecialTokens { bos: token("bos_token"), eos: token("eos_token") };
-    ChatTemplate::new(&template, special).map(Some)
 }
 
 /// A model's tokenizer, as tasks and rewards need it.

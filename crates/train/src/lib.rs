@@ -5,6 +5,7 @@
 //! a policy is anything that implements [`cohort_core::Policy`].
 
 pub mod build;
+mod chat_templates;
 pub mod checkpoint;
 mod error;
 pub mod evaluate;

@@ -7,7 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    ChatTemplate, Item, Limits, Origin, RowFault, SkippedRows, Task, TaskError, encode::Encoder, error::type_of, jsonl,
+    ChatTemplates, Item, Limits, Origin, RowFault, SkippedRows, Task, TaskError,
+    chat_prompt::{ChatPrompt, ChatSection},
+    encode::Encoder,
+    error::type_of,
+    jsonl,
     template::Template,
 };
 use crate::{codec::Codec, locate::locate};
@@ -42,12 +46,15 @@ pub struct Data {
     /// Decides which rows are set aside. Every split keeps the file's order.
     #[serde(default)]
     pub seed: u64,
-    /// The prompt, a template; without it and without `messages`, the column `prompt`.
+    /// The prompt, a template; without it and without `messages`, the column `prompt`: a text, or chat messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
     /// The column of chat messages that the model's chat template makes the prompt of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages: Option<String>,
+    /// What the chat template is given beside messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat: Option<ChatSection>,
     /// The column that becomes the column `answer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
@@ -70,8 +77,8 @@ pub struct Source<'a> {
     pub limits: Limits,
     /// What the environment variable COHORT_DATA holds.
     pub data_folder: Option<&'a Path>,
-    /// The model's, where it has one.
-    pub chat_template: Option<&'a ChatTemplate>,
+    /// The model's; empty where it has none.
+    pub chat_templates: &'a ChatTemplates,
 }
 
 impl Data {
@@ -116,9 +123,10 @@ impl Data {
 
 /// How a row's prompt is made.
 enum Prompt<'a> {
-    Column,
+    /// The column `prompt`. Why there is no chat is told where a row holds messages.
+    Column(Result<ChatPrompt<'a>, TaskError>),
     Template(Template),
-    Messages { column: &'a str, template: &'a ChatTemplate },
+    Messages(&'a str, ChatPrompt<'a>),
 }
 
 /// How a row's column `answer` is made.
@@ -143,16 +151,20 @@ impl<'a> Reader<'a> {
             let why = "the test split comes from a file, or from rows set aside";
             return Err(contradiction("data.test_path", "data.test", why));
         }
+        let chat = || ChatPrompt::new(data.chat.as_ref(), source);
         let prompt = match (&data.prompt, &data.messages) {
             (Some(_), Some(_)) => {
                 let why = "a prompt is made by a template, or from messages";
                 return Err(contradiction("data.prompt", "data.messages", why));
             }
-            (None, None) => Prompt::Column,
-            (Some(template), None) => Prompt::Template(Template::new("data.prompt", template)?),
-            (None, Some(column)) => {
-                Prompt::Messages { column, template: source.chat_template.ok_or(TaskError::NoChatTemplate)? }
+            (Some(_), None) if data.chat.is_some() => {
+                let why = "a prompt is made by a template of the recipe, or from messages by the model's";
+                return Err(contradiction("data.prompt", "data.chat", why));
             }
+            (None, None) if data.chat.is_some() => Prompt::Column(Ok(chat()?)),
+            (None, None) => Prompt::Column(chat()),
+            (Some(template), None) => Prompt::Template(Template::new("data.prompt", template)?),
+            (None, Some(column)) => Prompt::Messages(column, chat()?),
         };
         let answer = match (&data.answer, &data.answer_template) {
             (Some(_), Some(_)) => {
@@ -201,22 +213,22 @@ impl<'a> Reader<'a> {
     fn prompt(&self, row: &Map<String, Value>) -> Result<(String, Context), RowFault> {
         let (key, text) = match &self.prompt {
             Prompt::Template(template) => ("data.prompt", template.render(row)?),
-            Prompt::Messages { column, template } => {
+            Prompt::Messages(column, chat) => {
                 let key = "data.messages";
-                (key, template.render(key, field(row, key, column)?)?)
+                (key, chat.render(key, field(row, key, column)?, row)?)
             }
-            Prompt::Column => {
+            Prompt::Column(chat) => {
                 let key = "data.prompt";
-                let expected = "a string (`data.messages` reads chat messages)";
-                match field(row, key, "prompt")? {
-                    Value::String(text) => (key, text.clone()),
-                    other => {
-                        return Err(RowFault::WrongType {
-                            key,
-                            field: "prompt".into(),
-                            expected,
-                            found: type_of(other),
-                        });
+                match (field(row, key, "prompt")?, chat) {
+                    (Value::String(text), _) => (key, text.clone()),
+                    (messages @ Value::Array(_), Ok(chat)) => (key, chat.render(key, messages, row)?),
+                    (Value::Array(_), Err(error)) => {
+                        return Err(RowFault::BadMessages { key, reason: error.to_string() });
+                    }
+                    (other, _) => {
+                        let (field, found) = ("prompt".to_owned(), type_of(other));
+                        let expected = "a string, or a list of messages (`data.messages` names another column)";
+                        return Err(RowFault::WrongType { key, field, expected, found });
                     }
                 }
             }
@@ -246,7 +258,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn field<'r>(row: &'r Map<String, Value>, key: &'static str, name: &str) -> Result<&'r Value, RowFault> {
+pub(crate) fn field<'r>(row: &'r Map<String, Value>, key: &'static str, name: &str) -> Result<&'r Value, RowFault> {
     row.get(name).ok_or_else(|| RowFault::MissingField {
         key,
         fields: vec![name.to_owned()],

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    Fault, Means, SpecialTokens, Split, VerifierConfig, judge_one,
+    Fault, Means, Split, VerifierConfig, judge_one,
     testing::{self, Bytes},
     verifier::{Answer as AnswerVerifier, answer::Compare, number::Number},
 };
@@ -26,7 +26,13 @@ fn data(path: &Path, keys: serde_json::Value) -> Data {
 }
 
 fn source() -> Source<'static> {
-    Source { codec: &Bytes, limits: Limits::NONE, data_folder: None, chat_template: None }
+    static NONE: ChatTemplates = ChatTemplates::NONE;
+    Source { codec: &Bytes, limits: Limits::NONE, data_folder: None, chat_templates: &NONE }
+}
+
+fn templates(named: &[(&str, &str)]) -> ChatTemplates {
+    let named = named.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    ChatTemplates { named, ..ChatTemplates::NONE }
 }
 
 fn load(text: impl AsRef<[u8]>, keys: serde_json::Value) -> Result<Task, TaskError> {
@@ -76,19 +82,74 @@ fn messages_go_through_the_models_template() {
     let (_folder, path) = folder(r#"{"chat": [{"role": "user", "content": "hi"}]}"#);
     let config = data(&path, json!({ "messages": "chat" }));
     let template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[assistant]";
-    let template = ChatTemplate::new(template, SpecialTokens::default()).unwrap();
-    let task = config.load(&Source { chat_template: Some(&template), ..source() }).unwrap();
+    let templates = templates(&[("default", template)]);
+    let task = config.load(&Source { chat_templates: &templates, ..source() }).unwrap();
     assert_eq!(prompts(&task.train), ["[user]hi[assistant]"]);
     let error = config.load(&source()).unwrap_err();
-    assert!(error.to_string().contains("data.messages") && error.to_string().contains("no chat template"), "{error}");
+    assert!(error.to_string().contains("no chat template"), "{error}");
     assert_eq!(error.fault(), Fault::Data);
+}
+
+/// As TRL and verl keep them: the column `prompt` holds a text, or the messages.
+#[test]
+fn the_column_prompt_may_hold_messages() {
+    let (_folder, path) =
+        folder("{\"prompt\": [{\"role\": \"user\", \"content\": \"hi\"}]}\n{\"prompt\": \"plain\"}\n");
+    let config = data(&path, json!({}));
+    let chat = templates(&[("default", "[{{ messages[0].content }}]")]);
+    let task = config.load(&Source { chat_templates: &chat, ..source() }).unwrap();
+    assert_eq!(prompts(&task.train), ["[hi]", "plain"]);
+    let error = config.load(&source()).unwrap_err().to_string();
+    assert!(error.contains("rows.jsonl:1") && error.contains("no chat template"), "{error}");
+}
+
+#[test]
+fn tools_documents_and_variables_come_from_the_row_and_the_recipe() {
+    let rows = [
+        r#"{"chat": [{"role": "user", "content": "a"}], "tools": [{"name": "f"}], "docs": [{"title": "t"}], "vars": {"effort": "high", "x": null}}"#,
+        r#"{"chat": [{"role": "user", "content": "b"}], "tools": "[{\"name\": \"g\"}]", "docs": null, "vars": null}"#,
+        r#"{"chat": [{"role": "user", "content": "c"}], "tools": null, "docs": null, "vars": {}}"#,
+    ];
+    let (_folder, path) = folder(rows.join("\n"));
+    let keys = json!({ "messages": "chat", "chat": {
+        "tools": "tools", "documents": "docs", "row_variables": "vars", "date": "2024-02-29",
+        "variables": { "effort": "low", "x": 1 },
+    }});
+    let config = data(&path, keys);
+    let body = "{{ messages[0].content }}{% if documents %} {{ documents[0].title }}{% endif %} {{ effort }}{{ x }}";
+    let with_tools = format!("{{{{ tools[0].name }}}} {body}");
+    let chat = templates(&[("default", &format!("{body} {{{{ strftime_now('%d %b') }}}}")), ("tool_use", &with_tools)]);
+    let task = config.load(&Source { chat_templates: &chat, ..source() }).unwrap();
+    assert_eq!(prompts(&task.train), ["f a t high1", "g b low1", "c low1 29 Feb"]);
+
+    for (column, part) in [("chat", "a list of objects, or null"), ("nothing", "lacks `nothing`")] {
+        let keys = json!({ "messages": "chat", "chat": { "tools": "vars", "documents": column } });
+        let error = data(&path, keys).load(&Source { chat_templates: &chat, ..source() }).unwrap_err().to_string();
+        assert!(error.contains("data.chat.tools") && error.contains("an object") || error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn a_template_may_be_named_or_a_file() {
+    let (folder, path) = folder("{\"chat\": [{\"role\": \"user\", \"content\": \"hi\"}]}");
+    let file = folder.path().join("own.jinja");
+    fs::write(&file, "own {{ messages[0].content }}").unwrap();
+    let chat = templates(&[("default", "a"), ("rag", "rag {{ messages[0].content }}"), ("broken", "{% if %}")]);
+    for (template, expected) in [(json!({ "named": "rag" }), "rag hi"), (json!({ "path": file }), "own hi")] {
+        let config = data(&path, json!({ "messages": "chat", "chat": { "template": template } }));
+        let task = config.load(&Source { chat_templates: &chat, ..source() }).unwrap();
+        assert_eq!(prompts(&task.train), [expected]);
+    }
+    let config = data(&path, json!({ "messages": "chat", "chat": { "template": { "named": "none" } } }));
+    let error = config.load(&Source { chat_templates: &chat, ..source() }).unwrap_err().to_string();
+    assert!(error.contains("broken, default, rag"), "{error}");
 }
 
 /// Each bad row, what the error says of it, and the name it is counted under.
 #[test]
 fn each_bad_row_is_an_error_with_file_and_line_and_can_be_skipped() {
     let limits = Limits { prompt: 20, total: 30 };
-    let chat = ChatTemplate::new("{{ messages[0].content }}", SpecialTokens::default()).unwrap();
+    let chat = templates(&[("default", "{{ messages[0].content }}")]);
     let good = r#"{"question": "fine", "answer": "1", "prompt": "fine", "chat": [{"role": "user", "content": "x"}]}"#;
     let cases = [
         (json!({ "prompt": QUESTION }), "{question", "not_json", "not JSON"),
@@ -140,7 +201,8 @@ fn each_bad_row_is_an_error_with_file_and_line_and_can_be_skipped() {
             "data.answer_template",
         ),
         (json!({}), r#"{"question": "x"}"#, "missing_field", "lacks `prompt`"),
-        (json!({}), r#"{"prompt": []}"#, "wrong_type", "data.messages"),
+        (json!({}), r#"{"prompt": 3}"#, "wrong_type", "data.messages"),
+        (json!({}), r#"{"prompt": []}"#, "bad_messages", "empty"),
         (json!({ "messages": "chat" }), r#"{"prompt": "x"}"#, "missing_field", "lacks `chat`, which `data.messages`"),
         (json!({ "messages": "chat" }), r#"{"chat": "x"}"#, "bad_messages", "a string"),
     ];
@@ -149,7 +211,7 @@ fn each_bad_row_is_an_error_with_file_and_line_and_can_be_skipped() {
         let good = good.replace(r#""answer": "1""#, r#""answer": "1!", "gold": "1""#);
         let (_folder, path) = folder(format!("{good}\n\n{bad}\n{good}\n{bad}\n"));
         let mut config = data(&path, keys);
-        let source = Source { limits, chat_template: Some(&chat), ..source() };
+        let source = Source { limits, chat_templates: &chat, ..source() };
         let error = config.load(&source).unwrap_err();
         assert_eq!(error.fault(), Fault::Data);
         let text = error.to_string();
@@ -244,6 +306,8 @@ fn contradictions_and_bad_templates_are_the_recipes_fault() {
         (json!({ "prompt": "x", "messages": "y" }), ["data.prompt", "data.messages"]),
         (json!({ "answer": "x", "answer_template": "y" }), ["data.answer", "data.answer_template"]),
         (json!({ "prompt": "{{ x" }), ["data.prompt", "line 1"]),
+        (json!({ "prompt": "x", "chat": {} }), ["data.prompt", "data.chat"]),
+        (json!({ "chat": { "template": { "named": "rag" } } }), ["data.chat.template.named", "rag"]),
         (json!({ "solution": "{% if %}" }), ["data.solution", "line 1"]),
     ] {
         let error = load(numbered(1), keys).unwrap_err();
@@ -258,7 +322,10 @@ fn unknown_keys_are_refused_and_resolved_ones_read_again() {
     assert!(error.contains("promt") && error.contains("prompt"), "{error}");
     let error = serde_json::from_str::<Data>(r#"{"path": "x", "on_bad_row": "ignore"}"#).unwrap_err().to_string();
     assert!(error.contains("ignore") && error.contains("skip"), "{error}");
-    let config = data(Path::new("x"), json!({ "dev": 5, "on_bad_row": "skip", "messages": "chat" }));
+    let config = data(
+        Path::new("x"),
+        json!({ "dev": 5, "on_bad_row": "skip", "messages": "chat", "chat": { "ask": "continue" } }),
+    );
     assert_eq!(serde_json::from_value::<Data>(serde_json::to_value(&config).unwrap()).unwrap(), config);
 }
 

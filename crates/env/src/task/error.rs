@@ -34,9 +34,12 @@ pub enum TaskError {
     #[error("`{key}` is not a template{}: {reason}", line.map(|l| format!(" (its line {l})")).unwrap_or_default())]
     Template { key: &'static str, line: Option<usize>, reason: String },
     #[error(
-        "`data.messages` is set, and the model has no chat template: use a model that has one, or set `data.prompt` in its place"
+        "the prompts are chat messages, and the model has no chat template: use a model that has one, give one \
+         (`data.chat.template.path`), or make the prompt by a template of the recipe (`data.prompt`)"
     )]
     NoChatTemplate,
+    #[error("`data.chat.template.named` is {name:?}, and the model has no such chat template; it has: {has}")]
+    NoSuchChatTemplate { name: String, has: String },
 }
 
 impl TaskError {
@@ -46,6 +49,7 @@ impl TaskError {
             TaskError::Locate(_)
             | TaskError::Contradiction { .. }
             | TaskError::Template { .. }
+            | TaskError::NoSuchChatTemplate { .. }
             | TaskError::NothingToTrainOn { .. } => Fault::Recipe,
             TaskError::Unreadable { .. }
             | TaskError::Directory { .. }

@@ -5,11 +5,15 @@
 
 pub mod arithmetic;
 pub mod chat;
+pub mod chat_prompt;
 pub mod dataset;
+pub mod date;
 pub mod encode;
 pub mod error;
+mod jinja;
 pub mod jsonl;
 mod methods;
+mod python;
 pub mod skipped;
 pub mod template;
 mod value;
@@ -22,8 +26,10 @@ use serde_json::{Map, Value};
 
 pub use self::{
     arithmetic::Arithmetic,
-    chat::{ChatTemplate, SpecialTokens},
+    chat::{Ask, ChatTemplate, ChatTemplates, Conversation, SpecialTokens},
+    chat_prompt::{ChatSection, TemplateChoice},
     dataset::{Data, OnBadRow, Source},
+    date::Date,
     encode::Limits,
     error::{Fault, RowFault, TaskError},
     skipped::{SkippedReason, SkippedRows},

@@ -28,12 +28,23 @@ fn sum(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// Sums all files of `directory` into its `checksums.json`.
+/// Sums all files of `directory`, and of the folders in it, into its `checksums.json`.
 pub(super) fn write(directory: &Path) -> io::Result<()> {
     let mut checksums = Checksums::default();
-    for entry in fs::read_dir(directory)? {
+    add(&mut checksums, directory, "")?;
+    write_synced(&directory.join(CHECKSUMS), &serde_json::to_vec_pretty(&checksums).map_err(io::Error::other)?)
+}
+
+/// Adds the files of `folder`, which the checkpoint knows as `prefix`.
+fn add(checksums: &mut Checksums, folder: &Path, prefix: &str) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let Some(name) = path.file_name().and_then(|n| n.to_str()) else { continue };
+        let name = &format!("{prefix}{name}");
+        if path.is_dir() {
+            add(checksums, &path, &format!("{name}/"))?;
+            continue;
+        }
         let bytes = map(&path).map_err(io::Error::other)?;
         let tensors = match SafeTensors::deserialize(&bytes) {
             Ok(file) if name.ends_with(".safetensors") => {
@@ -43,7 +54,7 @@ pub(super) fn write(directory: &Path) -> io::Result<()> {
         };
         checksums.files.insert(name.to_owned(), FileSum { bytes: bytes.len() as u64, sha256: sum(&bytes), tensors });
     }
-    write_synced(&directory.join(CHECKSUMS), &serde_json::to_vec_pretty(&checksums).map_err(io::Error::other)?)
+    Ok(())
 }
 
 /// Holds every file of a checkpoint against its sums. A directory without sums (one that Cohort did not

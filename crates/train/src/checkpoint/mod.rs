@@ -85,7 +85,9 @@ fn stage<S: Serialize>(staging: &Path, parts: &Parts<'_, S>) -> io::Result<()> {
     }
     fs::create_dir_all(staging)?;
     for asset in parts.policy.assets() {
-        write_synced(&staging.join(&asset.name), &asset.bytes)?;
+        let path = staging.join(&asset.name);
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        write_synced(&path, &asset.bytes)?;
     }
     let policy = parts.policy;
     let entries = policy.parameters().iter().enumerate().map(|(i, p)| (p.name.clone(), p.shape.clone(), i));
