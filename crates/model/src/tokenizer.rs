@@ -106,6 +106,44 @@ mod tests {
         assert!(tokenizer.encode("").unwrap().is_empty());
     }
 
+    /// A tokenizer that begins every text by itself, pads to the left and cuts, as published ones do.
+    #[test]
+    fn a_begin_mark_stands_once_where_the_text_has_it_and_not_where_it_has_none() {
+        let json = br#"{
+            "version": "1.0",
+            "truncation": {"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0},
+            "padding": {"strategy": {"Fixed": 6}, "direction": "Left", "pad_to_multiple_of": null, "pad_id": 2,
+                "pad_type_id": 0, "pad_token": "<pad>"},
+            "added_tokens": [
+                {"id": 0, "content": "<s>", "single_word": false, "lstrip": false, "rstrip": false,
+                    "normalized": false, "special": true}
+            ],
+            "normalizer": null, "pre_tokenizer": {"type": "WhitespaceSplit"},
+            "post_processor": {"type": "TemplateProcessing",
+                "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+                "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+                "special_tokens": {"<s>": {"id": "<s>", "ids": [0], "tokens": ["<s>"]}}},
+            "decoder": null,
+            "model": {"type": "WordLevel", "vocab": {"<s>": 0, "a": 1, "<pad>": 2}, "unk_token": "a"}
+        }"#;
+        let tokenizer = TextTokenizer::from_bytes(Path::new("tokenizer.json"), json).unwrap();
+        assert_eq!(tokenizer.encode("<s>a a a a").unwrap(), [0, 1, 1, 1, 1]);
+        assert_eq!(tokenizer.encode("a a").unwrap(), [1, 1]);
+    }
+
+    /// The peer's `tokenizer.json` pads to the left; it holds the same tokenizer as the built-in one.
+    #[test]
+    fn the_peers_padding_is_ignored() {
+        let name = "arith/sft-small/tokenizer.json";
+        let Some(path) = cohort_testing::shared_data("the_peers_padding_is_ignored", name) else { return };
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(String::from_utf8_lossy(&bytes).contains("\"Left\""));
+        let peer = TextTokenizer::from_bytes(&path, &bytes).unwrap();
+        for text in ["1", "12+7=<think>19</think><answer>19</answer>", ""] {
+            assert_eq!(peer.encode(text), arithmetic().encode(text), "{text}");
+        }
+    }
+
     #[test]
     fn special_tokens_show_when_asked_for() {
         let tokenizer = arithmetic();
