@@ -1,4 +1,4 @@
-//! The vocabulary head fused with log-softmax, gather and entropy.
+//! The vocabulary head fused with what densities are built from, without a `[rows, vocabulary]` tensor.
 
 use std::ops::Range;
 
@@ -20,71 +20,169 @@ pub struct HeadShape {
     pub vocabulary: usize,
 }
 
+/// The ids whose logits are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked<'a> {
+    /// One id a row: an ordinary token.
+    One(&'a [u32]),
+    /// A list a row, of any length and with repetitions: soft tokens, alternatives. The list of row `r` is
+    /// `ids[starts[r] - starts[0] .. starts[r + 1] - starts[0]]`; there is one start more than there are rows.
+    Lists {
+        /// All lists, one after the other.
+        ids: &'a [u32],
+        /// Where lists begin; the last one is the end.
+        starts: &'a [usize],
+    },
+}
+
+impl<'a> Asked<'a> {
+    /// All ids, row after row.
+    pub fn ids(&self) -> &'a [u32] {
+        match self {
+            Asked::One(ids) | Asked::Lists { ids, .. } => ids,
+        }
+    }
+
+    /// Where the ids of a row stand among all.
+    #[inline(always)]
+    pub(crate) fn of(&self, row: usize) -> Range<usize> {
+        match self {
+            Asked::One(_) => row..row + 1,
+            Asked::Lists { starts, .. } => starts[row] - starts[0]..starts[row + 1] - starts[0],
+        }
+    }
+
+    /// Where the ids of some rows stand among all.
+    pub(crate) fn span(&self, rows: &Range<usize>) -> Range<usize> {
+        match self {
+            Asked::One(_) => rows.clone(),
+            Asked::Lists { starts, .. } => starts[rows.start] - starts[0]..starts[rows.end] - starts[0],
+        }
+    }
+
+    /// What is asked of some rows.
+    pub(crate) fn rows(&self, rows: &Range<usize>) -> Self {
+        let ids = &self.ids()[self.span(rows)];
+        match self {
+            Asked::One(_) => Asked::One(ids),
+            Asked::Lists { starts, .. } => Asked::Lists { ids, starts: &starts[rows.start..=rows.end] },
+        }
+    }
+}
+
+/// What a head is applied to.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// `[rows, width]`.
+    pub hidden: &'a [f32],
+    /// `[vocabulary, width]`, f32 or bf16.
+    pub weight: Matrix<'a>,
+    /// The ids of each row.
+    pub asked: Asked<'a>,
+    /// Logits are multiplied by it.
+    pub inverse_temperature: f32,
+    /// The sizes.
+    pub shape: HeadShape,
+}
+
 impl HeadShape {
-    pub(crate) fn check(&self, name: &str, hidden: usize, weight: usize, ids: &[u32], per_row: &[usize]) {
-        let HeadShape { rows, width, vocabulary } = *self;
+    pub(crate) fn linear(&self, rows: usize, outputs: usize) -> LinearShape {
+        LinearShape { rows, inputs: self.width, outputs }
+    }
+}
+
+impl<'a> Head<'a> {
+    pub(crate) fn check(&self, name: &str, per_id: &[usize], per_row: &[usize]) {
+        let HeadShape { rows, width, vocabulary } = self.shape;
+        let (hidden, weight) = (self.hidden.len(), self.weight.len());
         assert!(
             hidden == rows * width && weight == vocabulary * width && vocabulary > 0,
             "{name}: slices of {hidden} and {weight} for hidden [{rows}, {width}], weight [{vocabulary}, {width}]"
         );
+        let ids = self.asked.ids();
+        let lists_fit = match self.asked {
+            Asked::One(_) => ids.len() == rows,
+            Asked::Lists { starts, .. } => {
+                starts.len() == rows + 1 && starts.is_sorted() && starts[rows] - starts[0] == ids.len()
+            }
+        };
+        assert!(lists_fit, "{name}: {} ids in lists that do not fit {rows} rows", ids.len());
         assert!(
-            ids.len() == rows && per_row.iter().all(|&len| len == rows),
-            "{name}: {} ids and columns of {per_row:?} for {rows} rows",
+            per_row.iter().all(|&len| len == rows) && per_id.iter().all(|&len| len == ids.len()),
+            "{name}: columns of {per_id:?} and {per_row:?} for {} ids and {rows} rows",
             ids.len()
         );
         let last = ids.iter().max().copied().unwrap_or(0) as usize;
         assert!(last < vocabulary, "{name}: id {last} in a vocabulary of {vocabulary}");
     }
 
-    pub(crate) fn linear(&self, rows: usize, outputs: usize) -> LinearShape {
-        LinearShape { rows, inputs: self.width, outputs }
+    /// The same head over some of the rows.
+    pub(crate) fn rows(&self, rows: &Range<usize>) -> Self {
+        let width = self.shape.width;
+        Head {
+            hidden: &self.hidden[rows.start * width..rows.end * width],
+            asked: self.asked.rows(rows),
+            shape: HeadShape { rows: rows.len(), ..self.shape },
+            ..*self
+        }
     }
 }
 
 /// Rows of a tile of logits.
 pub(crate) const ROW_BLOCK: usize = 256;
 
-/// Scores rows without a `[rows, vocabulary]` tensor. With `z = (hidden . weight) * inverse_temperature`:
-/// `log_sum_exp = ln sum e^z`, `logp = z[id] - log_sum_exp`, `entropy = log_sum_exp - sum p z`.
+/// What [`head_relative`] fills: with `z = (hidden . weight) * inverse_temperature` and `m` the largest `z` of a row.
+#[derive(Debug)]
+pub struct HeadColumns<'a> {
+    /// `z[id] - m` for each id asked for, row after row.
+    pub relative: &'a mut [f32],
+    /// `ln sum_j e^(z_j - m)`, a number a row.
+    pub log_sum: &'a mut [f32],
+    /// `-sum_j p_j ln p_j` in nats, a number a row.
+    pub entropy: &'a mut [f32],
+    /// `m + log_sum`, a number a row: what the backward takes, and a statistic.
+    pub log_sum_exp: &'a mut [f32],
+}
+
+/// Logits of the asked ids relative to the row's largest, the logarithm of the sum that normalises them, and the entropy,
+/// in one pass over blocks of the vocabulary.
 ///
-/// hidden `[rows, width]`, weight `[vocabulary, width]` in f32 or bf16; ids and the three columns `[rows]`. The vocabulary is taken
-/// in blocks of 1024 with an online log-sum-exp merged in order, so a row's numbers depend on that row alone, and
-/// [`logits_row`](crate::logits_row) on the logits of [`head_logits`] gives the same bits.
-#[allow(clippy::too_many_arguments)]
-pub fn head_rows<'a>(
-    hidden: &[f32],
-    weight: impl Into<Matrix<'a>>,
-    ids: &[u32],
-    inverse_temperature: f32,
-    shape: HeadShape,
-    logp: &mut [f32],
-    entropy: &mut [f32],
-    log_sum_exp: &mut [f32],
-) {
-    let weight = weight.into();
-    let columns = [logp.len(), entropy.len(), log_sum_exp.len()];
-    shape.check("head_rows", hidden.len(), weight.len(), ids, &columns);
-    let HeadShape { rows, width, vocabulary } = shape;
+/// Densities are built above it: the log-probability of an id is `relative - log_sum`, and any other parametrisation over
+/// the ids a function of `relative` alone. The largest logit is taken off because it is what cancels: in f32 the
+/// difference of two numbers near 30 keeps no more than six digits.
+///
+/// The vocabulary is taken in blocks of 1024 with an online log-sum-exp merged in order, so a row's numbers depend on that
+/// row alone, and [`logits_row`](crate::logits_row) on the logits of [`head_logits`] gives the same bits.
+pub fn head_relative(head: Head, out: HeadColumns) {
+    let HeadColumns { relative, log_sum, entropy, log_sum_exp } = out;
+    head.check("head_relative", &[relative.len()], &[log_sum.len(), entropy.len(), log_sum_exp.len()]);
+    let HeadShape { rows, width, vocabulary } = head.shape;
     let mut tile = vec![0.0; ROW_BLOCK.min(rows) * BLOCK.min(vocabulary)];
     for top in (0..rows).step_by(ROW_BLOCK) {
         let height = ROW_BLOCK.min(rows - top);
-        let hidden = &hidden[top * width..][..height * width];
+        let hidden = &head.hidden[top * width..][..height * width];
         let mut states = [EMPTY; ROW_BLOCK];
-        let mut chosen = [0.0; ROW_BLOCK];
         for left in (0..vocabulary).step_by(BLOCK) {
             let ids_here = BLOCK.min(vocabulary - left);
             let tile = &mut tile[..height * ids_here];
-            linear(hidden, weight.rows(left..left + ids_here, width), None, shape.linear(height, ids_here), tile);
+            let weight = head.weight.rows(left..left + ids_here, width);
+            linear(hidden, weight, None, head.shape.linear(height, ids_here), tile);
             for (r, logits) in tile.chunks_exact(ids_here).enumerate() {
-                states[r] = merge(states[r], partial(logits, inverse_temperature));
-                if let Some(logit) = (ids[top + r] as usize).checked_sub(left).and_then(|at| logits.get(at)) {
-                    chosen[r] = logit * inverse_temperature;
+                states[r] = merge(states[r], partial(logits, head.inverse_temperature));
+                for at in head.asked.of(top + r) {
+                    if let Some(logit) = (head.asked.ids()[at] as usize).checked_sub(left).and_then(|id| logits.get(id))
+                    {
+                        relative[at] = logit * head.inverse_temperature;
+                    }
                 }
             }
         }
         for r in 0..height {
+            for relative in &mut relative[head.asked.of(top + r)] {
+                *relative = states[r].relative(*relative);
+            }
             let statistics = states[r].statistics();
-            logp[top + r] = states[r].logp(chosen[r]);
+            log_sum[top + r] = states[r].log_sum();
             entropy[top + r] = statistics.entropy;
             log_sum_exp[top + r] = statistics.log_sum_exp;
         }
@@ -96,69 +194,74 @@ pub fn head_logits<'a>(hidden: &[f32], weight: impl Into<Matrix<'a>>, shape: Hea
     linear(hidden, weight, None, shape.linear(shape.rows, shape.vocabulary), logits);
 }
 
+/// The derivatives of a loss by the columns of [`HeadColumns`], and what the forward left for the backward.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadGradients<'a> {
+    /// By `relative`, a number an id.
+    pub relative: &'a [f32],
+    /// By `log_sum`, a number a row.
+    pub log_sum: &'a [f32],
+    /// By `entropy`, a number a row.
+    pub entropy: &'a [f32],
+    /// What the forward gave for [`HeadColumns::entropy`].
+    pub entropies: &'a [f32],
+    /// What the forward gave for [`HeadColumns::log_sum_exp`].
+    pub log_sum_exp: &'a [f32],
+}
+
+impl HeadGradients<'_> {
+    pub(crate) fn check(&self, name: &str, head: &Head) {
+        let per_row = [self.log_sum.len(), self.entropy.len(), self.entropies.len(), self.log_sum_exp.len()];
+        head.check(name, &[self.relative.len()], &per_row);
+    }
+
+    /// The gradients of the logits of `rows` and of the ids `block`, `[rows, block]`; `weight` is that of these ids.
+    pub(crate) fn fill(&self, head: &Head, rows: Range<usize>, block: Range<usize>, weight: &[f32], tile: &mut [f32]) {
+        let width = head.shape.width;
+        let hidden = &head.hidden[rows.start * width..rows.end * width];
+        linear(hidden, weight, None, head.shape.linear(rows.len(), block.len()), tile);
+        for (r, logits) in rows.zip(tile.chunks_exact_mut(block.len())) {
+            let row = RowGradient {
+                log_sum_exp: self.log_sum_exp[r],
+                entropy: self.entropies[r],
+                g_log_sum: self.log_sum[r],
+                g_entropy: self.entropy[r],
+                inverse_temperature: head.inverse_temperature,
+            };
+            gradient(logits, row);
+            for at in head.asked.of(r) {
+                if let Some(id) = (head.asked.ids()[at] as usize).checked_sub(block.start)
+                    && id < block.len()
+                {
+                    logits[id] += self.relative[at] * head.inverse_temperature;
+                }
+            }
+        }
+    }
+}
+
 /// What the gradient of a row's logits needs.
 #[derive(Clone, Copy)]
 struct RowGradient {
     log_sum_exp: f32,
     entropy: f32,
-    g_logp: f32,
+    g_log_sum: f32,
     g_entropy: f32,
     inverse_temperature: f32,
 }
 
-/// Turns logits into their gradients, all but the term of the chosen id.
+/// Turns logits into their gradients, all but the terms of the asked ids.
 #[inline(always)]
 fn gradient_body<const FMA: bool>(logits: &mut [f32], row: RowGradient) {
     for logit in logits {
         let log_p = *logit * row.inverse_temperature - row.log_sum_exp;
         let p = exp_lane::<FMA>(log_p);
         let log_p = if p == 0.0 { 0.0 } else { log_p };
-        *logit = -p * (row.g_logp + row.g_entropy * (log_p + row.entropy)) * row.inverse_temperature;
+        *logit = p * (row.g_log_sum - row.g_entropy * (log_p + row.entropy)) * row.inverse_temperature;
     }
 }
 
 dispatch! { fn gradient(logits: &mut [f32], row: RowGradient) = gradient_body }
-
-/// What the gradients of a pack's logits are made from, a number a row each.
-pub(crate) struct RowGradients<'a> {
-    pub(crate) ids: &'a [u32],
-    pub(crate) inverse_temperature: f32,
-    pub(crate) log_sum_exp: &'a [f32],
-    pub(crate) entropy: &'a [f32],
-    pub(crate) g_logp: &'a [f32],
-    pub(crate) g_entropy: &'a [f32],
-}
-
-impl RowGradients<'_> {
-    /// The gradients of the logits of `rows` and of the ids `block`, `[rows, block]`; `hidden` and `weight` are those of
-    /// these rows and ids.
-    pub(crate) fn fill(
-        &self,
-        rows: Range<usize>,
-        block: Range<usize>,
-        hidden: &[f32],
-        weight: &[f32],
-        width: usize,
-        tile: &mut [f32],
-    ) {
-        linear(hidden, weight, None, LinearShape { rows: rows.len(), inputs: width, outputs: block.len() }, tile);
-        for (r, logits) in rows.zip(tile.chunks_exact_mut(block.len())) {
-            let row = RowGradient {
-                log_sum_exp: self.log_sum_exp[r],
-                entropy: self.entropy[r],
-                g_logp: self.g_logp[r],
-                g_entropy: self.g_entropy[r],
-                inverse_temperature: self.inverse_temperature,
-            };
-            gradient(logits, row);
-            if let Some(at) = (self.ids[r] as usize).checked_sub(block.start)
-                && at < block.len()
-            {
-                logits[at] += row.g_logp * self.inverse_temperature;
-            }
-        }
-    }
-}
 
 /// `d_hidden += dz * weight` for a tile dz `[rows, ids]`.
 pub(crate) fn add_d_hidden(tile: &[f32], weight: &[f32], width: usize, d_hidden: &mut [f32]) {
@@ -173,116 +276,149 @@ pub(crate) fn add_d_weight(tile: &[f32], hidden: &[f32], width: usize, d_weight:
     multiply(d_weight, width, true, dz.transposed(), View::rows(hidden, rows, width, width));
 }
 
-/// The gradients of [`head_rows`], overwriting d_hidden `[rows, width]` and d_weight `[vocabulary, width]`:
-/// `dz_j = g_logp (1[j = id] - p_j) - g_entropy p_j (ln p_j + entropy)`, times the inverse temperature. Logits are
-/// computed again; `log_sum_exp` and `entropy` are what [`head_rows`] gave.
-#[allow(clippy::too_many_arguments)]
-pub fn head_backward<'a>(
-    hidden: &[f32],
-    weight: impl Into<Matrix<'a>>,
-    ids: &[u32],
-    inverse_temperature: f32,
-    shape: HeadShape,
-    log_sum_exp: &[f32],
-    entropy: &[f32],
-    g_logp: &[f32],
-    g_entropy: &[f32],
+/// The gradients of [`head_relative`], overwriting d_hidden `[rows, width]` and, unless the weight is frozen, d_weight
+/// `[vocabulary, width]`. Logits are computed again, a block at a time.
+///
+/// `dz_j = sum_k g_relative_k 1[j = id_k] + g_log_sum p_j - g_entropy p_j (ln p_j + entropy)`, times the inverse
+/// temperature. The derivative through the largest logit, which `relative` and `log_sum` both take off, is left out:
+/// in a density, a function of their differences, it cancels. The gradient of a loss that is no such function is wrong by
+/// that term.
+pub fn head_relative_backward(
+    head: Head,
+    gradients: HeadGradients,
     d_hidden: &mut [f32],
-    d_weight: &mut [f32],
+    mut d_weight: Option<&mut [f32]>,
 ) {
-    let weight = weight.into();
-    let columns = [log_sum_exp.len(), entropy.len(), g_logp.len(), g_entropy.len()];
-    shape.check("head_backward", hidden.len(), weight.len(), ids, &columns);
-    shape.check("head_backward's gradients", d_hidden.len(), d_weight.len(), ids, &columns);
-    let HeadShape { rows, width, vocabulary } = shape;
+    gradients.check("head_relative_backward", &head);
+    check_outputs(&head, d_hidden, d_weight.as_deref());
+    let HeadShape { rows, width, vocabulary } = head.shape;
     d_hidden.fill(0.0);
-    d_weight.fill(0.0);
-    let given = RowGradients { ids, inverse_temperature, log_sum_exp, entropy, g_logp, g_entropy };
     let mut tile = vec![0.0; ROW_BLOCK.min(rows) * BLOCK.min(vocabulary)];
     let mut widened = Vec::new();
     for left in (0..vocabulary).step_by(BLOCK) {
-        let ids_here = BLOCK.min(vocabulary - left);
-        let weight = weight.rows(left..left + ids_here, width).widened(&mut widened);
-        let d_weight = &mut d_weight[left * width..][..ids_here * width];
+        let block = left..vocabulary.min(left + BLOCK);
+        let weight = head.weight.rows(block.clone(), width).widened(&mut widened);
+        let mut d_weight = d_weight.as_mut().map(|d_weight| &mut d_weight[block.start * width..block.end * width]);
+        if let Some(d_weight) = &mut d_weight {
+            d_weight.fill(0.0);
+        }
         for top in (0..rows).step_by(ROW_BLOCK) {
             let height = ROW_BLOCK.min(rows - top);
-            let hidden = &hidden[top * width..][..height * width];
-            let tile = &mut tile[..height * ids_here];
-            given.fill(top..top + height, left..left + ids_here, hidden, weight, width, tile);
+            let tile = &mut tile[..height * block.len()];
+            gradients.fill(&head, top..top + height, block.clone(), weight, tile);
             add_d_hidden(tile, weight, width, &mut d_hidden[top * width..][..height * width]);
-            add_d_weight(tile, hidden, width, d_weight);
+            if let Some(d_weight) = &mut d_weight {
+                add_d_weight(tile, &head.hidden[top * width..][..height * width], width, d_weight);
+            }
         }
     }
 }
 
+pub(crate) fn check_outputs(head: &Head, d_hidden: &[f32], d_weight: Option<&[f32]>) {
+    assert!(
+        d_hidden.len() == head.hidden.len() && d_weight.is_none_or(|d_weight| d_weight.len() == head.weight.len()),
+        "head_relative_backward: gradients of {} and {:?} for {:?}",
+        d_hidden.len(),
+        d_weight.map(<[f32]>::len),
+        head.shape
+    );
+}
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::logits::{logits_row, logits_statistics};
     use crate::stored::tests::narrow;
     use crate::testing::{assert_close, assert_levels_agree, bits, differences, dot as weighted, numbers, wide};
 
-    struct Case {
-        shape: HeadShape,
-        inverse_temperature: f32,
-        hidden: Vec<f32>,
-        weight: Vec<f32>,
-        ids: Vec<u32>,
-        columns: [Vec<f32>; 3],
+    /// Rows with lists of ids, and their columns: relative, log_sum, entropy, log_sum_exp.
+    pub(crate) struct Case {
+        pub(crate) shape: HeadShape,
+        pub(crate) inverse_temperature: f32,
+        pub(crate) hidden: Vec<f32>,
+        pub(crate) weight: Vec<f32>,
+        pub(crate) ids: Vec<u32>,
+        pub(crate) starts: Vec<usize>,
+        pub(crate) columns: [Vec<f32>; 4],
     }
 
     impl Case {
-        fn new(rows: usize, width: usize, vocabulary: usize, inverse_temperature: f32) -> Self {
+        /// `lists(r)` ids are asked of row `r`.
+        pub(crate) fn new(
+            [rows, width, vocabulary]: [usize; 3],
+            inverse_temperature: f32,
+            lists: impl Fn(usize) -> usize,
+        ) -> Self {
             let shape = HeadShape { rows, width, vocabulary };
             let hidden: Vec<f32> = numbers(1, rows * width).iter().map(|x| x * 3.0).collect();
-            let ids = (0..rows).map(|r| (r * 7919 % vocabulary) as u32).collect();
-            let columns = [vec![f32::NAN; rows], vec![f32::NAN; rows], vec![f32::NAN; rows]];
+            let mut starts = vec![0];
+            starts.extend((0..rows).scan(0, |sum, row| {
+                *sum += lists(row);
+                Some(*sum)
+            }));
+            let ids: Vec<u32> = (0..starts[rows]).map(|at| (at * 7919 % vocabulary) as u32).collect();
+            let weight = numbers(2, vocabulary * width);
             let mut case =
-                Case { shape, inverse_temperature, hidden, weight: numbers(2, vocabulary * width), ids, columns };
-            case.columns = case.rows(0, rows);
+                Case { shape, inverse_temperature, hidden, weight, ids, starts, columns: Default::default() };
+            case.columns = columns_of(case.head());
             case
         }
 
-        fn rows(&self, from: usize, to: usize) -> [Vec<f32>; 3] {
-            let count = to - from;
-            let mut columns = [vec![f32::NAN; count], vec![f32::NAN; count], vec![f32::NAN; count]];
-            let [logp, entropy, log_sum_exp] = &mut columns;
-            head_rows(
-                &self.hidden[from * self.shape.width..to * self.shape.width],
-                &self.weight,
-                &self.ids[from..to],
-                self.inverse_temperature,
-                HeadShape { rows: count, ..self.shape },
-                logp,
-                entropy,
-                log_sum_exp,
-            );
-            columns
+        pub(crate) fn head(&self) -> Head<'_> {
+            Head {
+                hidden: &self.hidden,
+                weight: Matrix::from(&self.weight),
+                asked: Asked::Lists { ids: &self.ids, starts: &self.starts },
+                inverse_temperature: self.inverse_temperature,
+                shape: self.shape,
+            }
         }
 
-        /// logp, entropy and log-sum-exp of every row.
-        fn reference(&self, hidden: &[f64], weight: &[f64]) -> [Vec<f64>; 3] {
+        /// Logits less their largest, their log-sum-exp and entropy, of every row.
+        fn reference(&self, hidden: &[f64], weight: &[f64]) -> [Vec<f64>; 4] {
             let width = self.shape.width;
-            let mut columns = [Vec::new(), Vec::new(), Vec::new()];
-            for (hidden, id) in hidden.chunks(width).zip(&self.ids) {
+            let mut columns = [Vec::new(), Vec::new(), Vec::new(), Vec::new()];
+            for (hidden, list) in hidden.chunks(width).zip(self.starts.windows(2)) {
                 let logit = |row: &[f64]| row.iter().zip(hidden).map(|(w, h)| w * h).sum::<f64>();
                 let z: Vec<f64> =
                     weight.chunks(width).map(|row| logit(row) * f64::from(self.inverse_temperature)).collect();
+                let max = z.iter().fold(f64::MIN, |max, z| max.max(*z));
                 let log_sum_exp = z.iter().map(|z| z.exp()).sum::<f64>().ln();
-                columns[0].push(z[*id as usize] - log_sum_exp);
-                columns[1].push(log_sum_exp - z.iter().map(|z| (z - log_sum_exp).exp() * z).sum::<f64>());
-                columns[2].push(log_sum_exp);
+                columns[0].extend(self.ids[list[0]..list[1]].iter().map(|id| z[*id as usize] - max));
+                columns[1].push(log_sum_exp - max);
+                columns[2].push(log_sum_exp - z.iter().map(|z| (z - log_sum_exp).exp() * z).sum::<f64>());
+                columns[3].push(log_sum_exp);
             }
             columns
         }
     }
 
+    pub(crate) fn columns_of(head: Head) -> [Vec<f32>; 4] {
+        let rows = head.shape.rows;
+        let mut columns = [head.asked.ids().len(), rows, rows, rows].map(|len| vec![f32::NAN; len]);
+        let [relative, log_sum, entropy, log_sum_exp] = &mut columns;
+        head_relative(head, HeadColumns { relative, log_sum, entropy, log_sum_exp });
+        columns
+    }
+
+    fn cases() -> impl Iterator<Item = Case> {
+        [
+            ([1, 3, 1], 1.0),
+            ([5, 16, 40], 1.0),
+            ([300, 8, 70], 0.7),
+            ([9, 20, 1024], 1.4),
+            ([4, 33, 2500], 1.0),
+            ([0, 4, 9], 1.0),
+        ]
+        .into_iter()
+        .flat_map(|(sizes, inverse_temperature)| {
+            [Case::new(sizes, inverse_temperature, |_| 1), Case::new(sizes, inverse_temperature, |row| row * 5 % 7)]
+        })
+    }
+
     #[test]
     fn agrees_with_the_formula() {
-        for (rows, width, vocabulary, inverse_temperature) in
-            [(1, 3, 1, 1.0), (5, 16, 40, 1.0), (300, 8, 70, 0.7), (9, 20, 1024, 1.4), (4, 33, 2500, 1.0)]
-        {
-            let case = Case::new(rows, width, vocabulary, inverse_temperature);
+        for case in cases() {
             let expected = case.reference(&wide(&case.hidden), &wide(&case.weight));
             for (actual, expected) in case.columns.iter().zip(&expected) {
                 assert_close(actual, expected, 3e-6);
@@ -291,9 +427,19 @@ mod tests {
     }
 
     #[test]
+    fn one_id_a_row_is_a_list_of_one() {
+        let case = Case::new([300, 8, 1500], 0.7, |_| 1);
+        let one = columns_of(Head { asked: Asked::One(&case.ids), ..case.head() });
+        for (one, list) in one.iter().zip(&case.columns) {
+            assert_eq!(bits(one), bits(list));
+        }
+    }
+
+    #[test]
     fn the_sampler_row_is_the_trainer_row() {
         for (rows, vocabulary) in [(1, 512), (3, 40), (300, 70), (7, 1024), (5, 2500)] {
-            let case = Case::new(rows, 24, vocabulary, 1.3);
+            let case = Case::new([rows, 24, vocabulary], 1.3, |row| row % 3);
+            let [relative, log_sum, entropy, log_sum_exp] = &case.columns;
             for batch in [1, 2, rows] {
                 for from in (0..rows).step_by(batch) {
                     let to = rows.min(from + batch);
@@ -301,12 +447,14 @@ mod tests {
                     let mut logits = vec![f32::NAN; (to - from) * vocabulary];
                     head_logits(&case.hidden[from * 24..to * 24], &case.weight, shape, &mut logits);
                     for (row, logits) in (from..to).zip(logits.chunks(vocabulary)) {
-                        let (logp, entropy) = logits_row(logits, case.ids[row], 1.3);
                         let statistics = logits_statistics(logits, 1.3);
-                        assert_eq!(logp.to_bits(), case.columns[0][row].to_bits());
-                        assert_eq!(entropy.to_bits(), case.columns[1][row].to_bits());
-                        assert_eq!(statistics.entropy.to_bits(), case.columns[1][row].to_bits());
-                        assert_eq!(statistics.log_sum_exp.to_bits(), case.columns[2][row].to_bits());
+                        assert_eq!(statistics.entropy.to_bits(), entropy[row].to_bits());
+                        assert_eq!(statistics.log_sum_exp.to_bits(), log_sum_exp[row].to_bits());
+                        let list = case.starts[row]..case.starts[row + 1];
+                        for (relative, &id) in relative[list.clone()].iter().zip(&case.ids[list]) {
+                            let (logp, _) = logits_row(logits, id, 1.3);
+                            assert_eq!(logp.to_bits(), (relative - log_sum[row]).to_bits());
+                        }
                     }
                 }
             }
@@ -315,39 +463,55 @@ mod tests {
 
     #[test]
     fn a_row_does_not_see_its_neighbours() {
-        let case = Case::new(520, 16, 1300, 0.9);
-        for (from, to) in [(0, 1), (255, 257), (3, 10), (100, 420), (519, 520)] {
-            for (part, all) in case.rows(from, to).iter().zip(&case.columns) {
-                assert_eq!(bits(part), bits(&all[from..to]));
+        let case = Case::new([520, 16, 1300], 0.9, |row| row % 4);
+        for rows in [0..1, 255..257, 3..10, 100..420, 519..520, 7..7] {
+            let part = columns_of(case.head().rows(&rows));
+            assert_eq!(bits(&part[0]), bits(&case.columns[0][case.starts[rows.start]..case.starts[rows.end]]));
+            for (part, all) in part.iter().zip(&case.columns).skip(1) {
+                assert_eq!(bits(part), bits(&all[rows.clone()]));
             }
         }
     }
 
+    /// d_hidden and d_weight for derivatives made from seeds; that by `log_sum` is what a density's is.
+    fn backward(case: &Case, head: Head, frozen: bool) -> [Vec<f32>; 2] {
+        let (by_relative, by_log_sum) = derivatives(case);
+        let mut all = [case.hidden.len(), case.weight.len()].map(|len| vec![f32::NAN; len]);
+        let [d_hidden, d_weight] = &mut all;
+        let gradients = HeadGradients {
+            relative: &by_relative,
+            log_sum: &by_log_sum,
+            entropy: &numbers(6, case.shape.rows),
+            entropies: &case.columns[2],
+            log_sum_exp: &case.columns[3],
+        };
+        head_relative_backward(head, gradients, d_hidden, (!frozen).then_some(d_weight.as_mut_slice()));
+        all
+    }
+
+    /// By `relative`, and by `log_sum` such that a shift of all logits changes nothing.
+    fn derivatives(case: &Case) -> (Vec<f32>, Vec<f32>) {
+        let by_relative = numbers(5, case.ids.len());
+        let by_log_sum =
+            case.starts.windows(2).map(|list| -by_relative[list[0]..list[1]].iter().sum::<f32>()).collect();
+        (by_relative, by_log_sum)
+    }
+
     #[test]
     fn backward_agrees_with_differences() {
-        for (rows, width, vocabulary, inverse_temperature) in
-            [(1, 3, 2, 1.0), (4, 6, 11, 0.8), (3, 2, 1030, 1.5), (260, 1, 3, 1.0)]
-        {
-            let case = Case::new(rows, width, vocabulary, inverse_temperature);
-            let (g_logp, g_entropy) = (numbers(5, rows), numbers(6, rows));
-            let mut d_hidden = vec![f32::NAN; case.hidden.len()];
-            let mut d_weight = vec![f32::NAN; case.weight.len()];
-            head_backward(
-                &case.hidden,
-                &case.weight,
-                &case.ids,
-                inverse_temperature,
-                case.shape,
-                &case.columns[2],
-                &case.columns[1],
-                &g_logp,
-                &g_entropy,
-                &mut d_hidden,
-                &mut d_weight,
-            );
+        let cases = [
+            Case::new([1, 3, 2], 1.0, |_| 1),
+            Case::new([4, 6, 11], 0.8, |_| 1),
+            Case::new([4, 6, 11], 0.8, |row| [3, 0, 1, 15][row]),
+            Case::new([3, 2, 1030], 1.5, |row| row * 2),
+            Case::new([260, 1, 3], 1.0, |row| row % 3),
+        ];
+        for case in cases {
+            let [d_hidden, d_weight] = backward(&case, case.head(), false);
+            let ((by_relative, by_log_sum), by_entropy) = (derivatives(&case), numbers(6, case.shape.rows));
             let loss = |hidden: &[f64], weight: &[f64]| {
-                let [logp, entropy, _] = case.reference(hidden, weight);
-                weighted(&logp, &g_logp) + weighted(&entropy, &g_entropy)
+                let [relative, log_sum, entropy, _] = case.reference(hidden, weight);
+                weighted(&relative, &by_relative) + weighted(&log_sum, &by_log_sum) + weighted(&entropy, &by_entropy)
             };
             let (hidden, weight) = (wide(&case.hidden), wide(&case.weight));
             assert_close(&d_hidden, &differences(&case.hidden, |hidden| loss(hidden, &weight)), 1e-5);
@@ -356,29 +520,42 @@ mod tests {
     }
 
     #[test]
+    fn a_frozen_weight_changes_no_bit_of_the_rows_gradient() {
+        let case = Case::new([300, 7, 1100], 0.9, |row| row % 3);
+        let ([all, _], [rows, untouched]) = (backward(&case, case.head(), false), backward(&case, case.head(), true));
+        assert_eq!(bits(&all), bits(&rows));
+        assert!(untouched.iter().all(|x| x.is_nan()));
+    }
+
+    #[test]
     fn a_weight_in_bf16_is_the_same_weight_widened() {
-        for (rows, width, vocabulary) in [(1, 40, 30), (270, 12, 2100)] {
-            let case = Case::new(rows, width, vocabulary, 0.9);
-            let (narrow, wide) = narrow(7, vocabulary * width);
-            let run = |weight: Matrix| {
-                let mut all = [rows, rows, rows, rows * width, vocabulary * width, rows * vocabulary]
-                    .map(|count| vec![f32::NAN; count]);
-                let [logp, entropy, log_sum_exp, d_hidden, d_weight, logits] = &mut all;
-                head_rows(&case.hidden, weight, &case.ids, 0.9, case.shape, logp, entropy, log_sum_exp);
-                let (g_logp, g_entropy) = (numbers(5, rows), numbers(6, rows));
-                #[rustfmt::skip]
-                head_backward(
-                    &case.hidden, weight, &case.ids, 0.9, case.shape, log_sum_exp, entropy, &g_logp, &g_entropy, d_hidden, d_weight,
-                );
-                head_logits(&case.hidden, weight, case.shape, logits);
-                all.map(|all| bits(&all))
-            };
-            assert!(run(Matrix::from(&narrow)) == run(Matrix::from(&wide)), "{:?}", case.shape);
+        for sizes in [[1, 40, 30], [270, 12, 2100]] {
+            let mut case = Case::new(sizes, 0.9, |row| row % 3);
+            let (narrow, wide) = narrow(7, case.weight.len());
+            case.weight = wide;
+            case.columns = columns_of(case.head());
+            let head = Head { weight: Matrix::from(&narrow), ..case.head() };
+            assert!(columns_of(head).map(|column| bits(&column)) == case.columns.each_ref().map(|column| bits(column)));
+            let (own, same) = (backward(&case, head, false), backward(&case, case.head(), false));
+            assert!(own.map(|own| bits(&own)) == same.map(|same| bits(&same)));
+            let mut logits = [vec![f32::NAN; sizes[0] * sizes[2]], vec![f32::NAN; sizes[0] * sizes[2]]];
+            head_logits(&case.hidden, &narrow, case.shape, &mut logits[0]);
+            head_logits(&case.hidden, &case.weight, case.shape, &mut logits[1]);
+            assert_eq!(bits(&logits[0]), bits(&logits[1]));
         }
     }
 
     #[test]
     fn levels_agree() {
-        assert_levels_agree(|| Case::new(9, 16, 1100, 0.9).columns.concat());
+        assert_levels_agree(|| Case::new([9, 16, 1100], 0.9, |row| row).columns.concat());
+    }
+
+    #[test]
+    #[should_panic(expected = "3 ids in lists that do not fit 2 rows")]
+    fn lists_that_do_not_fit_are_refused() {
+        let asked = Asked::Lists { ids: &[0, 1, 1], starts: &[0, 2, 2] };
+        let shape = HeadShape { rows: 2, width: 1, vocabulary: 2 };
+        let weight = Matrix::F32(&[0.0, 1.0]);
+        columns_of(Head { hidden: &[0.0, 1.0], weight, asked, inverse_temperature: 1.0, shape });
     }
 }

@@ -16,6 +16,7 @@ mod attention_rows;
 mod draw;
 mod exp;
 mod head;
+mod head_logp;
 mod kv_cache;
 mod level;
 mod linear;
@@ -38,7 +39,10 @@ pub use attention::{AttentionShape, attend, attention};
 pub use attention_backward::attention_backward;
 pub use draw::{categorical, greedy};
 pub use exp::{exp, sigmoid};
-pub use head::{HeadShape, head_backward, head_logits, head_rows};
+pub use head::{
+    Asked, Head, HeadColumns, HeadGradients, HeadShape, head_logits, head_relative, head_relative_backward,
+};
+pub use head_logp::{head_backward, head_rows};
 pub use kv_cache::KvCache;
 pub use level::{Level, level};
 pub use linear::{

@@ -67,9 +67,19 @@ impl Partial {
         Statistics { log_sum_exp: self.max + log_sum, entropy: log_sum - self.weighted / self.sum }
     }
 
+    /// A scaled logit less the largest.
+    pub(crate) fn relative(self, z: f32) -> f32 {
+        z - self.max
+    }
+
+    /// `ln sum_j e^{z_j - max}`.
+    pub(crate) fn log_sum(self) -> f32 {
+        self.sum.ln()
+    }
+
     /// The log-probability of a scaled logit; the maximum goes first, since it is what cancels.
     pub(crate) fn logp(self, z: f32) -> f32 {
-        (z - self.max) - self.sum.ln()
+        self.relative(z) - self.log_sum()
     }
 }
 
