@@ -1,10 +1,12 @@
-//! Prints how fast the kernels run on one thread of this machine: GFLOP/s of the products, microseconds of the rest. An argument
-//! (`linear`, `rows`, `attention`, `head`) prints that section alone.
+//! Prints how fast the kernels run on this machine: GFLOP/s of the products, microseconds of the rest, and how much faster
+//! teams of threads are. An argument (`linear`, `rows`, `attention`, `head`, `team`) prints that section alone.
 
 use std::hint::black_box;
+use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use cohort_kernels::*;
+use half::bf16;
 
 /// The best of a few rounds, in seconds a call; each round lasts about 20 ms.
 fn seconds(mut f: impl FnMut()) -> f64 {
@@ -160,11 +162,111 @@ fn head() {
     }
 }
 
+/// How many times faster a team is than one thread, one call of each in turn, the best of some rounds; for teams of 2, 4
+/// .. up to the cores.
+fn scaling(name: &str, mut call: impl FnMut(Team)) {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let sizes: Vec<usize> =
+        std::iter::successors(Some(1), |size| Some(size * 2)).take_while(|&size| size <= cores).collect();
+    let mut best = vec![f64::INFINITY; sizes.len()];
+    for _ in 0..7 {
+        for (best, &size) in best.iter_mut().zip(&sizes) {
+            let team = NonZeroUsize::new(size).map_or(Team::ALONE, Team::new);
+            let start = Instant::now();
+            call(team);
+            *best = best.min(start.elapsed().as_secs_f64());
+        }
+    }
+    let ratios: String =
+        sizes.iter().zip(&best).skip(1).map(|(size, time)| format!("  x{size} {:.2}", best[0] / time)).collect();
+    println!("{name:44} {:9.2} ms{ratios}", best[0] * 1e3);
+}
+
+/// The sizes of Qwen2.5-0.5B (width 896, inner 4864, 14 query heads over 2 of 64, vocabulary 151,936), 2048 tokens in
+/// sequences of 256.
+fn teams() {
+    const TOKENS: usize = 2048;
+    println!("milliseconds on one thread, and how many times faster teams are");
+    for (rows, inputs, outputs) in [
+        (TOKENS, 896, 896),
+        (TOKENS, 896, 128),
+        (TOKENS, 896, 4864),
+        (TOKENS, 4864, 896),
+        (64, 896, 4864),
+        (1, 896, 4864),
+    ] {
+        let shape = LinearShape { rows, inputs, outputs };
+        let (x, weight, d_out) = (numbers(rows * inputs), numbers(inputs * outputs), numbers(rows * outputs));
+        let (mut out, mut d_x, mut d_weight) = (d_out.clone(), x.clone(), weight.clone());
+        let size = format!("{rows} x ({inputs} -> {outputs})");
+        scaling(&format!("linear {size}"), |team| team.linear(&x, &weight, None, shape, &mut out));
+        let half: Vec<bf16> = weight.iter().map(|&x| bf16::from_f32(x)).collect();
+        scaling(&format!("linear, bf16 weight, {size}"), |team| team.linear(&x, &half, None, shape, &mut out));
+        if rows == TOKENS {
+            scaling(&format!("linear_grad_input {size}"), |team| {
+                team.linear_grad_input(&d_out, &weight, shape, &mut d_x);
+            });
+            scaling(&format!("linear_grad_weight {size}"), |team| {
+                team.linear_grad_weight(&d_out, &x, shape, &mut d_weight);
+            });
+        }
+    }
+    let (x, y, gain) = (numbers(TOKENS * 896), numbers(TOKENS * 896), numbers(896));
+    let (mut out, mut d_gain) = (x.clone(), gain.clone());
+    scaling("rms_norm 2048 x 896", |team| team.rms_norm(&x, &gain, 1e-6, &mut out));
+    scaling("rms_norm_backward", |team| team.rms_norm_backward(&x, &gain, 1e-6, &y, &mut out, &mut d_gain));
+    let table = RopeTable::new(&(0..32).map(|i| 1e6f64.powf(-f64::from(i) / 32.0)).collect::<Vec<_>>(), 256, 1.0);
+    let positions: Vec<u32> = (0..TOKENS as u32).map(|i| i % 256).collect();
+    scaling("rope 2048 x 14 x 64", |team| team.rope(&mut out, &positions, 14, 64, &table));
+    let (gate, up, d_out) = (numbers(TOKENS * 4864), numbers(TOKENS * 4864), numbers(TOKENS * 4864));
+    let (mut d_gate, mut d_up) = (gate.clone(), gate.clone());
+    scaling("swiglu 2048 x 4864", |team| team.swiglu(&gate, &up, &mut d_up));
+    scaling("swiglu_backward", |team| team.swiglu_backward(&gate, &up, &d_out, &mut d_gate, &mut d_up));
+    let shape = LinearShape { rows: TOKENS, inputs: 896, outputs: 4864 };
+    scaling("linear_grad_bias 2048 x 4864", |team| team.linear_grad_bias(&d_out, shape, &mut d_gate[..4864]));
+    let shape = AttentionShape { query_heads: 14, kv_heads: 2, head_dim: 64, window: None };
+    for length in [256, TOKENS] {
+        let starts: Vec<usize> = (0..=TOKENS).step_by(length).collect();
+        let (k, v) = (numbers(TOKENS * 128), numbers(TOKENS * 128));
+        let (mut d_q, mut d_k, mut d_v) = (x.clone(), k.clone(), v.clone());
+        scaling(&format!("attention {} x {length}", TOKENS / length), |team| {
+            team.attention(&x, &k, &v, &starts, shape, &mut d_q);
+        });
+        scaling("attention_backward", |team| {
+            team.attention_backward(&x, &k, &v, &starts, shape, &y, &mut d_q, &mut d_k, &mut d_v);
+        });
+    }
+    let (mut weights, gradient) = (numbers(8_000_000), numbers(8_000_000));
+    let (mut first, mut second) = (gradient.clone(), vec![1.0; gradient.len()]);
+    let config = AdamW { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01, step: 3 };
+    scaling("adamw 8 M", |team| team.adamw(&mut weights, &gradient, 1.0, &mut first, &mut second, &config));
+    let shape = HeadShape { rows: 512, width: 896, vocabulary: 151_936 };
+    let (hidden, weight) = (&x[..512 * 896], numbers(151_936 * 896));
+    let ids: Vec<u32> = (0..512).map(|row| row * 293).collect();
+    let [mut logp, mut entropy, mut log_sum_exp] = [0; 3].map(|_| vec![0.0; 512]);
+    scaling("head_rows 512 x 896 x 151936", |team| {
+        team.head_rows(hidden, &weight, &ids, 1.0, shape, &mut logp, &mut entropy, &mut log_sum_exp);
+    });
+    let (mut d_hidden, mut d_weight) = (hidden.to_vec(), weight.clone());
+    scaling("head_backward", |team| {
+        let (g_logp, g_entropy) = (&gain[..512], &gain[100..612]);
+        #[rustfmt::skip]
+        team.head_backward(
+            hidden, &weight, &ids, 1.0, shape, &log_sum_exp, &entropy, g_logp, g_entropy, &mut d_hidden, &mut d_weight,
+        );
+    });
+}
+
 fn main() {
     println!("level {}", level().name());
     let only = std::env::args().nth(1);
-    let sections: [(&str, fn()); 4] =
-        [("linear", linear_rows), ("rows", row_kernels), ("attention", attention_rows), ("head", head)];
+    let sections: [(&str, fn()); 5] = [
+        ("linear", linear_rows),
+        ("rows", row_kernels),
+        ("attention", attention_rows),
+        ("head", head),
+        ("team", teams),
+    ];
     for (_, run) in sections.iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name)) {
         run();
     }
