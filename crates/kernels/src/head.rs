@@ -287,17 +287,33 @@ pub fn head_relative_backward(
     head: Head,
     gradients: HeadGradients,
     d_hidden: &mut [f32],
-    mut d_weight: Option<&mut [f32]>,
+    d_weight: Option<&mut [f32]>,
 ) {
     gradients.check("head_relative_backward", &head);
     check_outputs(&head, d_hidden, d_weight.as_deref());
-    let HeadShape { rows, width, vocabulary } = head.shape;
+    let fill = |rows: Range<usize>, block: Range<usize>, weight: &[f32], tile: &mut [f32]| {
+        gradients.fill(&head, rows, block, weight, tile);
+    };
+    accumulate(head.hidden, head.weight, head.shape.width, fill, d_hidden, d_weight);
+}
+
+/// `d_hidden = dz * weight` and `d_weight = dz' * hidden`, where `fill(rows, ids, weight, tile)` gives dz a tile at a time,
+/// from the weight of these ids.
+pub(crate) fn accumulate(
+    hidden: &[f32],
+    weight: Matrix,
+    width: usize,
+    fill: impl Fn(Range<usize>, Range<usize>, &[f32], &mut [f32]),
+    d_hidden: &mut [f32],
+    mut d_weight: Option<&mut [f32]>,
+) {
+    let (rows, vocabulary) = (hidden.len() / width.max(1), weight.len() / width.max(1));
     d_hidden.fill(0.0);
     let mut tile = vec![0.0; ROW_BLOCK.min(rows) * BLOCK.min(vocabulary)];
     let mut widened = Vec::new();
     for left in (0..vocabulary).step_by(BLOCK) {
         let block = left..vocabulary.min(left + BLOCK);
-        let weight = head.weight.rows(block.clone(), width).widened(&mut widened);
+        let weight = weight.rows(block.clone(), width).widened(&mut widened);
         let mut d_weight = d_weight.as_mut().map(|d_weight| &mut d_weight[block.start * width..block.end * width]);
         if let Some(d_weight) = &mut d_weight {
             d_weight.fill(0.0);
@@ -305,10 +321,10 @@ pub fn head_relative_backward(
         for top in (0..rows).step_by(ROW_BLOCK) {
             let height = ROW_BLOCK.min(rows - top);
             let tile = &mut tile[..height * block.len()];
-            gradients.fill(&head, top..top + height, block.clone(), weight, tile);
+            fill(top..top + height, block.clone(), weight, tile);
             add_d_hidden(tile, weight, width, &mut d_hidden[top * width..][..height * width]);
             if let Some(d_weight) = &mut d_weight {
-                add_d_weight(tile, &head.hidden[top * width..][..height * width], width, d_weight);
+                add_d_weight(tile, &hidden[top * width..][..height * width], width, d_weight);
             }
         }
     }

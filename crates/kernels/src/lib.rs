@@ -16,6 +16,7 @@ mod attention_rows;
 mod draw;
 mod exp;
 mod head;
+mod head_divergence;
 mod head_logp;
 mod kv_cache;
 mod level;
@@ -42,6 +43,7 @@ pub use exp::{exp, sigmoid};
 pub use head::{
     Asked, Head, HeadColumns, HeadGradients, HeadShape, head_logits, head_relative, head_relative_backward,
 };
+pub use head_divergence::{Distributions, Divergence, head_divergence, head_divergence_backward};
 pub use head_logp::{head_backward, head_rows};
 pub use kv_cache::KvCache;
 pub use level::{Level, level};

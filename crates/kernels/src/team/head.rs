@@ -1,11 +1,14 @@
 //! The vocabulary head: its rows cut along rows; its gradients in turns, that of the weight along the vocabulary and that
 //! of the rows along rows.
 
+use std::ops::Range;
+
 use super::{Team, cut, run};
 use crate::head::{
     Head, HeadColumns, HeadGradients, HeadShape, ROW_BLOCK, add_d_hidden, add_d_weight, check_outputs, head_relative,
     head_relative_backward,
 };
+use crate::head_divergence::{Distributions, Divergence, head_divergence, head_divergence_backward};
 use crate::logits::BLOCK;
 use crate::ranges::ranges;
 use crate::stored::Matrix;
@@ -40,7 +43,7 @@ impl Team {
         head: Head,
         gradients: HeadGradients,
         d_hidden: &mut [f32],
-        mut d_weight: Option<&mut [f32]>,
+        d_weight: Option<&mut [f32]>,
     ) {
         gradients.check("head_relative_backward", &head);
         check_outputs(&head, d_hidden, d_weight.as_deref());
@@ -49,55 +52,102 @@ impl Team {
         if members == 1 {
             return head_relative_backward(head, gradients, d_hidden, d_weight);
         }
-        d_hidden.fill(0.0);
-        if let Some(d_weight) = &mut d_weight {
-            d_weight.fill(0.0);
+        let fill = |rows: Range<usize>, block: Range<usize>, weight: &[f32], tile: &mut [f32]| {
+            gradients.fill(&head, rows, block, weight, tile);
+        };
+        accumulate(members, head.hidden, head.weight, width, fill, d_hidden, d_weight);
+    }
+
+    /// [`head_divergence`].
+    pub fn head_divergence(&self, pair: Divergence, divergence: &mut [f32]) {
+        let members = self.members(pair.work());
+        if members == 1 || divergence.len() != pair.p.log_sum_exp.len() {
+            return head_divergence(pair, divergence);
         }
-        let height = (ROW_BLOCK * members.max(ROW_BLOCKS)).min(rows);
-        let mut tiles: Vec<Vec<f32>> = (0..members).map(|_| vec![0.0; height * BLOCK.min(vocabulary)]).collect();
-        let mut widened: Vec<Vec<f32>> = vec![Vec::new(); members];
-        for top in (0..rows).step_by(height.max(1)) {
-            let rows = top..rows.min(top + height);
-            let d_hidden = &mut d_hidden[rows.start * width..rows.end * width];
-            for left in (0..vocabulary).step_by(BLOCK * members) {
-                let end = vocabulary.min(left + BLOCK * members);
-                // One block of the vocabulary a thread: its gradients of logits, and with them that of its weight.
-                let blocks: Vec<_> = (left..end).step_by(BLOCK).map(|from| from..end.min(from + BLOCK)).collect();
-                let d_weights: Vec<Option<&mut [f32]>> = match &mut d_weight {
-                    Some(d_weight) => {
-                        cut(&mut d_weight[left * width..end * width], &blocks, width).into_iter().map(Some).collect()
+        let parts = ranges(divergence.len(), members, 1);
+        run(parts.iter().zip(cut(divergence, &parts, 1)), |(rows, divergence)| {
+            head_divergence(pair.rows(rows), divergence);
+        });
+    }
+
+    /// [`head_divergence_backward`].
+    pub fn head_divergence_backward(
+        &self,
+        pair: Divergence,
+        divergence: &[f32],
+        g: &[f32],
+        d_hidden: &mut [f32],
+        d_weight: Option<&mut [f32]>,
+    ) {
+        pair.check_backward(divergence, g, d_hidden, d_weight.as_deref());
+        let Distributions { hidden, weight, width, .. } = pair.p;
+        let members = self.members(2 * pair.work()).min((weight.len() / width).div_ceil(BLOCK));
+        if members == 1 {
+            return head_divergence_backward(pair, divergence, g, d_hidden, d_weight);
+        }
+        accumulate(members, hidden, weight, width, pair.fill(divergence, g), d_hidden, d_weight);
+    }
+}
+
+/// [`accumulate`](crate::head::accumulate) by some threads: in turns, d_weight and the tiles along the vocabulary, and
+/// d_hidden along rows.
+fn accumulate(
+    members: usize,
+    hidden: &[f32],
+    weight: Matrix,
+    width: usize,
+    fill: impl Fn(Range<usize>, Range<usize>, &[f32], &mut [f32]) + Sync,
+    d_hidden: &mut [f32],
+    mut d_weight: Option<&mut [f32]>,
+) {
+    let (rows, vocabulary) = (hidden.len() / width, weight.len() / width);
+    d_hidden.fill(0.0);
+    if let Some(d_weight) = &mut d_weight {
+        d_weight.fill(0.0);
+    }
+    let height = (ROW_BLOCK * members.max(ROW_BLOCKS)).min(rows);
+    let mut tiles: Vec<Vec<f32>> = (0..members).map(|_| vec![0.0; height * BLOCK.min(vocabulary)]).collect();
+    let mut widened: Vec<Vec<f32>> = vec![Vec::new(); members];
+    for top in (0..rows).step_by(height.max(1)) {
+        let rows = top..rows.min(top + height);
+        let d_hidden = &mut d_hidden[rows.start * width..rows.end * width];
+        for left in (0..vocabulary).step_by(BLOCK * members) {
+            let end = vocabulary.min(left + BLOCK * members);
+            // One block of the vocabulary a thread: its gradients of logits, and with them that of its weight.
+            let blocks: Vec<_> = (left..end).step_by(BLOCK).map(|from| from..end.min(from + BLOCK)).collect();
+            let d_weights: Vec<Option<&mut [f32]>> = match &mut d_weight {
+                Some(d_weight) => {
+                    cut(&mut d_weight[left * width..end * width], &blocks, width).into_iter().map(Some).collect()
+                }
+                None => blocks.iter().map(|_| None).collect(),
+            };
+            let tasks = blocks.iter().zip(d_weights).zip(tiles.iter_mut().zip(&mut widened));
+            run(tasks, |((block, mut d_weight), (tile, widened))| {
+                let weight = weight.rows(block.clone(), width).widened(widened);
+                for from in rows.clone().step_by(ROW_BLOCK) {
+                    let rows_here = from..rows.end.min(from + ROW_BLOCK);
+                    let tile = &mut tile[(from - rows.start) * block.len()..][..rows_here.len() * block.len()];
+                    fill(rows_here.clone(), block.clone(), weight, tile);
+                    if let Some(d_weight) = &mut d_weight {
+                        let hidden = &hidden[rows_here.start * width..rows_here.end * width];
+                        add_d_weight(tile, hidden, width, d_weight);
                     }
-                    None => blocks.iter().map(|_| None).collect(),
-                };
-                let tasks = blocks.iter().zip(d_weights).zip(tiles.iter_mut().zip(&mut widened));
-                run(tasks, |((block, mut d_weight), (tile, widened))| {
-                    let weight = head.weight.rows(block.clone(), width).widened(widened);
-                    for from in rows.clone().step_by(ROW_BLOCK) {
-                        let rows_here = from..rows.end.min(from + ROW_BLOCK);
-                        let tile = &mut tile[(from - rows.start) * block.len()..][..rows_here.len() * block.len()];
-                        gradients.fill(&head, rows_here.clone(), block.clone(), weight, tile);
-                        if let Some(d_weight) = &mut d_weight {
-                            let hidden = &head.hidden[rows_here.start * width..rows_here.end * width];
-                            add_d_weight(tile, hidden, width, d_weight);
-                        }
+                }
+            });
+            // Then whole blocks of rows a thread: the blocks of the vocabulary in order.
+            let parts = ranges(rows.len(), members, ROW_BLOCK);
+            run(parts.iter().zip(cut(d_hidden, &parts, width)), |(part, d_hidden)| {
+                for ((block, tile), widened) in blocks.iter().zip(&tiles).zip(&widened) {
+                    let weight = match weight.rows(block.clone(), width) {
+                        Matrix::F32(weight) => weight,
+                        Matrix::Bf16(_) => &widened[..block.len() * width],
+                    };
+                    let tiles = tile[part.start * block.len()..part.end * block.len()].chunks(ROW_BLOCK * block.len());
+                    for (tile, d_hidden) in tiles.zip(d_hidden.chunks_mut(ROW_BLOCK * width)) {
+                        add_d_hidden(tile, weight, width, d_hidden);
                     }
-                });
-                // Then whole blocks of rows a thread: the blocks of the vocabulary in order.
-                let parts = ranges(rows.len(), members, ROW_BLOCK);
-                run(parts.iter().zip(cut(d_hidden, &parts, width)), |(part, d_hidden)| {
-                    for ((block, tile), widened) in blocks.iter().zip(&tiles).zip(&widened) {
-                        let weight = match head.weight.rows(block.clone(), width) {
-                            Matrix::F32(weight) => weight,
-                            Matrix::Bf16(_) => &widened[..block.len() * width],
-                        };
-                        let tiles =
-                            tile[part.start * block.len()..part.end * block.len()].chunks(ROW_BLOCK * block.len());
-                        for (tile, d_hidden) in tiles.zip(d_hidden.chunks_mut(ROW_BLOCK * width)) {
-                            add_d_hidden(tile, weight, width, d_hidden);
-                        }
-                    }
-                });
-            }
+                }
+            });
         }
     }
 }
@@ -107,6 +157,7 @@ mod tests {
     use super::super::tests::teams;
     use super::*;
     use crate::head::tests::Case;
+    use crate::head_divergence::tests::Pair;
     use crate::stored::tests::narrow;
     use crate::testing::{bits, numbers};
 
@@ -152,6 +203,34 @@ mod tests {
                 let mut own = vec![f32::NAN; logits.len()];
                 team.head_logits(&case.hidden, &case.weight, case.shape, &mut own);
                 assert_eq!(bits(&own), bits(&logits));
+            }
+        }
+    }
+
+    #[test]
+    fn every_team_gives_the_same_bits_for_divergences() {
+        for sizes in [[1, 8, 40], [3, 20, 2500], [300, 9, 5200]] {
+            let pair = Pair::new(sizes);
+            let g = numbers(1, sizes[0]);
+            let all = |team: Option<Team>| {
+                let mut all =
+                    [pair.divergence.len(), pair.p.hidden.len(), pair.p.weight.len()].map(|len| vec![f32::NAN; len]);
+                let [divergence, d_hidden, d_weight] = &mut all;
+                match team {
+                    None => {
+                        head_divergence(pair.get(), divergence);
+                        head_divergence_backward(pair.get(), divergence, &g, d_hidden, Some(d_weight));
+                    }
+                    Some(team) => {
+                        team.head_divergence(pair.get(), divergence);
+                        team.head_divergence_backward(pair.get(), divergence, &g, d_hidden, Some(d_weight));
+                    }
+                }
+                all.map(|all| bits(&all))
+            };
+            let expected = all(None);
+            for team in teams() {
+                assert!(all(Some(team)) == expected, "{team:?}, {sizes:?}");
             }
         }
     }

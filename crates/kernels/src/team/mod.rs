@@ -21,7 +21,7 @@ use crate::ranges::ranges;
 const LEAST: usize = 1 << 22;
 
 /// What an element of a row kernel (a norm, a gate, an update) counts against a multiply-add of a product.
-const ELEMENT: usize = 32;
+const ELEMENT: usize = 16;
 
 /// Threads that share each call. A team of one calls the kernel itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
