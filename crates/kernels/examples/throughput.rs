@@ -1,5 +1,5 @@
 //! Prints how fast the kernels run on this machine: GFLOP/s of the products, microseconds of the rest, and how much faster
-//! teams of threads are. An argument (`linear`, `rows`, `attention`, `head`, `team`) prints that section alone.
+//! teams of threads are. An argument (`linear`, `bf16`, `rows`, `attention`, `head`, `team`) prints that section alone.
 
 use std::hint::black_box;
 use std::num::NonZeroUsize;
@@ -50,6 +50,30 @@ fn linear_rows() {
             let grad_input = rate(seconds(|| linear_grad_input(black_box(&d_out), &weight, shape, &mut d_x)));
             let grad_weight = rate(seconds(|| linear_grad_weight(black_box(&d_out), &x, shape, &mut d_weight)));
             println!("{rows:5} x ({inputs} -> {outputs}) {forward:7.1} {fast:7.1} {grad_input:7.1} {grad_weight:7.1}");
+        }
+    }
+}
+
+/// Ways to multiply with a weight at the sizes of Qwen2.5-0.5B, in GFLOP/s.
+fn bf16_rows() {
+    println!("GFLOP/s, with {}bf16 dot products:", if has_dot_products() { "" } else { "no " });
+    println!("f32, f32 transposed once, bf16 widened, bf16 x bf16 packed once, and its ratio to the best in f32");
+    for (inputs, outputs) in [(896, 896), (896, 4864), (4864, 896)] {
+        let weight = numbers(inputs * outputs);
+        let mut transposed = vec![0.0; weight.len()];
+        transpose_weight(&weight, inputs, outputs, &mut transposed);
+        let half: Vec<bf16> = weight.iter().map(|&x| bf16::from_f32(x)).collect();
+        let packed = PackedBf16::new(&weight, inputs, outputs);
+        for rows in [1, 4, 16, 64, 256, 1024] {
+            let shape = LinearShape { rows, inputs, outputs };
+            let (x, mut out) = (numbers(rows * inputs), vec![0.0; rows * outputs]);
+            let rate = |seconds: f64| 2e-9 * (rows * inputs * outputs) as f64 / seconds;
+            let single = rate(seconds(|| linear(black_box(&x), &weight, None, shape, &mut out)));
+            let once = rate(seconds(|| linear_transposed(black_box(&x), &transposed, None, shape, &mut out)));
+            let widened = rate(seconds(|| linear(black_box(&x), &half, None, shape, &mut out)));
+            let dots = rate(seconds(|| linear_bf16(black_box(&x), &packed, None, rows, &mut out)));
+            let ratio = dots / single.max(once);
+            println!("{rows:5} x ({inputs} -> {outputs}) {single:7.1} {once:7.1} {widened:7.1} {dots:7.1} {ratio:6.2}");
         }
     }
 }
@@ -260,8 +284,9 @@ fn teams() {
 fn main() {
     println!("level {}", level().name());
     let only = std::env::args().nth(1);
-    let sections: [(&str, fn()); 5] = [
+    let sections: [(&str, fn()); 6] = [
         ("linear", linear_rows),
+        ("bf16", bf16_rows),
         ("rows", row_kernels),
         ("attention", attention_rows),
         ("head", head),

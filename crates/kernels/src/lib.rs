@@ -21,6 +21,7 @@ mod head_logp;
 mod kv_cache;
 mod level;
 mod linear;
+mod linear_bf16;
 mod logits;
 mod matrix;
 mod ranges;
@@ -50,6 +51,7 @@ pub use level::{Level, level};
 pub use linear::{
     LinearShape, linear, linear_grad_bias, linear_grad_input, linear_grad_weight, linear_transposed, transpose_weight,
 };
+pub use linear_bf16::{PackedBf16, has_dot_products, linear_bf16};
 pub use logits::{Statistics, logits_row, logits_statistics};
 pub use rms_norm::{rms_norm, rms_norm_backward};
 pub use rope::{RopeTable, rope, rope_backward};
