@@ -17,8 +17,9 @@ use std::ops::Range;
 
 use crate::ranges::ranges;
 
-/// Multiply-adds that a thread has to have before it is worth its start: about 80 us of work for some 20 us.
-const LEAST: usize = 1 << 22;
+/// Multiply-adds that a thread has to have before it is worth its start: some 300 us of work, where starting and ending a
+/// thread was measured to take up to 100 us of a core.
+const LEAST: usize = 1 << 24;
 
 /// What an element of a row kernel (a norm, a gate, an update) counts against a multiply-add of a product.
 const ELEMENT: usize = 16;
