@@ -15,6 +15,7 @@ pub mod advantage;
 pub mod context;
 pub mod curriculum;
 pub mod facts;
+mod footprint;
 pub mod group;
 pub mod interval;
 pub mod memory;
@@ -39,12 +40,16 @@ pub use action::{Action, Author, Choice, PayloadKey};
 pub use context::{Context, Span};
 pub use curriculum::Curriculum;
 pub use facts::{Fact, Facts};
+pub use footprint::Footprint;
 pub use group::{Cost, Episode, Group, GroupKey};
 pub use memory::Memory;
 pub use method::Method;
 pub use method_error::{MethodError, Place, Problem};
 pub use outcome::Outcome;
-pub use policy::{Controls, Decoding, Gradient, ParameterInfo, Policy, PolicyError, Request, RowSpec, Sampler, Tape};
+pub use policy::{
+    Activations, Controls, Decoding, Execution, Gradient, ParameterInfo, Policy, PolicyError, Request, RowSpec,
+    Sampler, Tape,
+};
 pub use random::{Dice, Stream};
 pub use row::{RowGradients, Rows};
 pub use sample::{Sample, StopReason};

@@ -1,10 +1,11 @@
 //! What a policy is to everything else: it samples, it gives rows, it takes row gradients.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, num::NonZeroUsize, sync::Arc};
 
 use crate::{
     action::PayloadKey,
     context::Context,
+    footprint::Footprint,
     random::Dice,
     row::{RowGradients, Rows},
     sample::Sample,
@@ -57,6 +58,30 @@ pub struct Request {
 pub struct RowSpec {
     /// Temperature of the distribution, above 0.
     pub temperature: f32,
+}
+
+/// What a training pass holds between forward and backward.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Activations {
+    /// Everything that the way back needs.
+    #[default]
+    Keep,
+    /// What goes into each layer alone; the rest is computed again on the way back.
+    Recompute,
+}
+
+/// How a training pass is carried out. It changes no bit of what the pass gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Execution {
+    pub activations: Activations,
+    /// Threads that one pass may use.
+    pub threads: NonZeroUsize,
+}
+
+impl Default for Execution {
+    fn default() -> Self {
+        Self { activations: Activations::Keep, threads: NonZeroUsize::MIN }
+    }
 }
 
 /// Name and shape of a trained parameter.
@@ -161,6 +186,16 @@ pub trait Policy: Sampler {
         spec: RowSpec,
     ) -> Result<(Vec<Rows>, Box<dyn Tape + 'a>), PolicyError>;
 
+    /// [`Policy::forward`], carried out in this way. A policy that knows one way takes that.
+    fn forward_by<'a>(
+        &'a self,
+        samples: &[&Sample],
+        spec: RowSpec,
+        _execution: Execution,
+    ) -> Result<(Vec<Rows>, Box<dyn Tape + 'a>), PolicyError> {
+        self.forward(samples, spec)
+    }
+
     /// The trained parameters; their order is fixed for the life of the policy.
     fn parameters(&self) -> &[ParameterInfo];
 
@@ -169,6 +204,11 @@ pub trait Policy: Sampler {
 
     /// Changes the values of parameter `index` in place.
     fn write(&mut self, index: usize, change: &mut dyn FnMut(&mut [f32]));
+
+    /// What it occupies in memory, where it can say.
+    fn footprint(&self) -> Option<Footprint> {
+        None
+    }
 
     /// The files that make a directory of its weights loadable.
     fn assets(&self) -> &[Asset];

@@ -78,10 +78,21 @@ pub enum ParameterKind {
     Bias,
 }
 
+/// A matrix within the parameters: rows `from .. from + rows` of one of them, read as a matrix `[.., columns]` whose
+/// columns are its last dimension. A whole matrix, or one slice of a tensor `[n, rows, columns]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// Index of the parameter.
+    pub parameter: usize,
+    pub from: usize,
+    pub rows: usize,
+}
+
 /// A linear map, `x W' + b` with `W` of shape `[out, in]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Projection {
-    pub weight: usize,
+    pub weight: Place,
+    /// Index of a parameter `[out]`.
     pub bias: Option<usize>,
 }
 
@@ -92,8 +103,8 @@ pub struct HeadNorms {
     pub key: usize,
 }
 
-/// The parameters of one layer, by index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The parameters of one layer, norms by index and matrices by place.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LayerParameters {
     pub attention_norm: usize,
     pub query: Projection,
@@ -112,11 +123,11 @@ pub struct LayerParameters {
 pub struct ModelParameters {
     pub infos: Vec<ParameterInfo>,
     pub kinds: Vec<ParameterKind>,
-    pub embedding: usize,
+    pub embedding: Place,
     pub layers: Vec<LayerParameters>,
     pub final_norm: usize,
     /// Equal to `embedding` when tied.
-    pub head: usize,
+    pub head: Place,
 }
 
 impl ModelParameters {
@@ -148,8 +159,9 @@ impl List {
         self.infos.len() - 1
     }
 
-    fn matrix(&mut self, name: &str, outputs: usize, inputs: usize) -> usize {
-        self.push(name, &[outputs, inputs], ParameterKind::Matrix)
+    fn matrix(&mut self, name: &str, outputs: usize, inputs: usize) -> Place {
+        let parameter = self.push(name, &[outputs, inputs], ParameterKind::Matrix);
+        Place { parameter, from: 0, rows: outputs }
     }
 
     fn gain(&mut self, name: &str, width: usize) -> usize {

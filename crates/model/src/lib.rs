@@ -11,6 +11,7 @@ mod config;
 mod decoder;
 mod error;
 mod fields;
+mod footprint;
 mod graph;
 mod init;
 pub mod layer;

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use cohort_core::{
-    ParameterInfo, Policy, PolicyError, Request, RowSpec, Rows, Sample, Sampler, Stream, Tape, policy::Asset,
+    Execution, Footprint, ParameterInfo, Policy, PolicyError, Request, RowSpec, Rows, Sample, Sampler, Stream, Tape,
+    policy::Asset,
 };
 
 use crate::{
@@ -11,7 +12,8 @@ use crate::{
     config::Architecture,
     decoder,
     error::{ConfigError, ModelError},
-    graph::{self, GraphTape, Kernels},
+    footprint::footprint,
+    graph::{GraphTape, Sink},
     init::random_weights,
     layer::ModelParameters,
     load::{WeightFiles, load_weights},
@@ -113,6 +115,11 @@ impl TextPolicy {
         }
     }
 
+    /// A slot for each trained parameter.
+    fn sink(&self) -> Sink {
+        Sink::new((0..self.weights.count()).map(|index| Some(self.weights.slice(index).len())))
+    }
+
     fn limits(&self) -> Limits {
         Limits { vocabulary: self.architecture.vocabulary, positions: self.architecture.positions }
     }
@@ -208,14 +215,21 @@ impl Policy for TextPolicy {
         samples: &[&Sample],
         spec: RowSpec,
     ) -> Result<(Vec<Rows>, Box<dyn Tape + 'a>), PolicyError> {
+        self.forward_by(samples, spec, Execution::default())
+    }
+
+    fn forward_by<'a>(
+        &'a self,
+        samples: &[&Sample],
+        spec: RowSpec,
+        execution: Execution,
+    ) -> Result<(Vec<Rows>, Box<dyn Tape + 'a>), PolicyError> {
         let temperature = check_temperature(spec)?;
         let pack = Pack::of(samples, self.limits())?;
-        let kernels = Kernels::default();
-        let graph = (!pack.ids.is_empty()).then(|| graph::forward(&self.model(), &pack, temperature, &kernels));
-        let packed = graph.as_ref().map(graph::Graph::values).unwrap_or_default();
+        let tape = GraphTape::forward(self.model(), &pack, temperature, self.sink(), execution);
         let mut rows = Vec::with_capacity(samples.len());
-        deal(&pack.counts, 0, packed.chunks_exact(2).map(|row| (row[0], row[1])), &mut rows)?;
-        Ok((rows, Box::new(GraphTape { weights: &self.weights, graph, _held: kernels.held, counts: pack.counts })))
+        deal(&pack.counts, 0, tape.rows().chunks_exact(2).map(|row| (row[0], row[1])), &mut rows)?;
+        Ok((rows, Box::new(tape)))
     }
 
     fn parameters(&self) -> &[ParameterInfo] {
@@ -228,6 +242,11 @@ impl Policy for TextPolicy {
 
     fn write(&mut self, index: usize, change: &mut dyn FnMut(&mut [f32])) {
         change(self.weights.slice_mut(index));
+    }
+
+    fn footprint(&self) -> Option<Footprint> {
+        let trained = self.parameters().iter().map(ParameterInfo::element_count).sum();
+        Some(footprint(&self.architecture, &self.weights, trained))
     }
 
     fn assets(&self) -> &[Asset] {

@@ -6,7 +6,7 @@ use cohort_kernels::{
 
 use crate::{
     config::Architecture,
-    layer::{ModelParameters, Projection},
+    layer::{ModelParameters, Place, Projection},
     pack::Pack,
     rope::Rotations,
     weights::Weights,
@@ -81,14 +81,18 @@ impl<'a> Model<'a> {
         }
     }
 
-    fn weight(&self, index: usize) -> &'a [f32] {
+    fn vector(&self, index: usize) -> &'a [f32] {
         self.weights.slice(index)
     }
 
-    fn project(&self, x: &[f32], projection: Projection, rows: usize, outputs: usize, out: &mut [f32]) {
-        let inputs = x.len() / rows.max(1);
-        let bias = projection.bias.map(|bias| self.weight(bias));
-        linear(x, self.weight(projection.weight), bias, LinearShape { rows, inputs, outputs }, out);
+    fn matrix(&self, place: Place) -> &'a [f32] {
+        self.weights.matrix(place)
+    }
+
+    fn project(&self, x: &[f32], projection: Projection, rows: usize, out: &mut [f32]) {
+        let (inputs, outputs) = (x.len() / rows.max(1), projection.weight.rows);
+        let bias = projection.bias.map(|bias| self.vector(bias));
+        linear(x, self.matrix(projection.weight), bias, LinearShape { rows, inputs, outputs }, out);
     }
 
     /// Runs the layers over rows of tokens; `mix` writes what each row attends to, `[rows, query_heads * head_dim]`.
@@ -106,7 +110,7 @@ impl<'a> Model<'a> {
         let table = self.rotations.table(positions.iter().max().map_or(0, |&last| last as usize + 1));
 
         let x = room(&mut buffers.x, rows * width);
-        let embedding = self.weight(self.parameters.embedding);
+        let embedding = self.matrix(self.parameters.embedding);
         for (x, &id) in x.chunks_exact_mut(width).zip(tokens) {
             x.copy_from_slice(&embedding[id as usize * width..][..width]);
         }
@@ -120,29 +124,29 @@ impl<'a> Model<'a> {
         let product = room(&mut buffers.inner, rows * inner);
 
         for (index, places) in self.parameters.layers.iter().enumerate() {
-            rms_norm(x, self.weight(places.attention_norm), eps, normed);
-            self.project(normed, places.query, rows, query_heads * head_dim, queries);
-            self.project(normed, places.key, rows, kv_heads * head_dim, keys);
-            self.project(normed, places.value, rows, kv_heads * head_dim, values);
+            rms_norm(x, self.vector(places.attention_norm), eps, normed);
+            self.project(normed, places.query, rows, queries);
+            self.project(normed, places.key, rows, keys);
+            self.project(normed, places.value, rows, values);
             if let Some(norms) = places.head_norms {
                 // `attended` and `gate` are free until later in the layer: the norm needs a second place.
-                rms_norm(queries, self.weight(norms.query), eps, attended);
+                rms_norm(queries, self.vector(norms.query), eps, attended);
                 queries.copy_from_slice(attended);
                 let spare = &mut attended[..keys.len()];
-                rms_norm(keys, self.weight(norms.key), eps, spare);
+                rms_norm(keys, self.vector(norms.key), eps, spare);
                 keys.copy_from_slice(spare);
             }
             rope(queries, positions, query_heads, head_dim, &table);
             rope(keys, positions, kv_heads, head_dim, &table);
             mix(Projected { layer: index, queries, keys, values }, attended);
-            self.project(attended, places.output, rows, width, normed);
+            self.project(attended, places.output, rows, normed);
             add(x, normed);
 
-            rms_norm(x, self.weight(places.mlp_norm), eps, normed);
-            self.project(normed, places.gate, rows, inner, gate);
-            self.project(normed, places.up, rows, inner, up);
+            rms_norm(x, self.vector(places.mlp_norm), eps, normed);
+            self.project(normed, places.gate, rows, gate);
+            self.project(normed, places.up, rows, up);
             swiglu(gate, up, product);
-            self.project(product, places.down, rows, width, normed);
+            self.project(product, places.down, rows, normed);
             add(x, normed);
         }
     }
@@ -165,7 +169,7 @@ impl<'a> Model<'a> {
             row.copy_from_slice(&buffers.x[at as usize * width..][..width]);
         }
         let hidden = room(&mut buffers.hidden, picked.len() * width);
-        rms_norm(rows, self.weight(self.parameters.final_norm), layer.norm_eps as f32, hidden);
+        rms_norm(rows, self.vector(self.parameters.final_norm), layer.norm_eps as f32, hidden);
         hidden
     }
 
@@ -177,7 +181,7 @@ impl<'a> Model<'a> {
     pub(crate) fn logits<'b>(&self, buffers: &mut Buffers, picked: &[u32], logits: &'b mut Vec<f32>) -> &'b [f32] {
         let shape = self.head_shape(picked.len());
         let out = room(logits, picked.len() * shape.vocabulary);
-        head_logits(self.hidden(buffers, picked), self.weight(self.parameters.head), shape, out);
+        head_logits(self.hidden(buffers, picked), self.matrix(self.parameters.head), shape, out);
         out
     }
 
@@ -199,7 +203,7 @@ impl<'a> Model<'a> {
             let mut log_sum_exp = vec![0.0; count];
             head_rows(
                 self.hidden(buffers, &pack.scored),
-                self.weight(self.parameters.head),
+                self.matrix(self.parameters.head),
                 &pack.ids,
                 1.0 / temperature,
                 self.head_shape(count),

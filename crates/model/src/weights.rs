@@ -1,15 +1,30 @@
 //! The one copy of a model's weights, shared by the sampler and by every training graph.
 
+use std::ops::Range;
+
 use burn::{
     backend::{Flex, tensor::FloatTensor},
-    tensor::{Tensor, TensorData},
+    tensor::TensorData,
 };
 
-use crate::layer::ModelParameters;
+use crate::layer::{ModelParameters, Place};
 
-/// A parameter's values as Burn's CPU tensor: the training graph's leaves share its storage,
+/// A parameter's values as Burn's CPU tensor: the training graph's operations share its storage,
 /// slice kernels read it in place.
 type Storage = FloatTensor<Flex>;
+
+/// Some values of one parameter, sharing its storage: what an operation of a training graph reads.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    storage: Storage,
+    range: Range<usize>,
+}
+
+impl View {
+    pub(crate) fn slice(&self) -> &[f32] {
+        &self.storage.as_slice::<f32>().unwrap_or_default()[self.range.clone()]
+    }
+}
 
 /// Values of every parameter, in the order of [`ModelParameters::infos`], row-major f32.
 #[derive(Debug)]
@@ -54,14 +69,35 @@ impl Weights {
         self.storage[index].is_unique()
     }
 
+    /// Bytes of all values.
+    pub(crate) fn bytes(&self) -> u64 {
+        (0..self.count()).map(|index| size_of_val(self.slice(index)) as u64).sum()
+    }
+
     /// Shape of parameter `index`.
     pub fn shape(&self, index: usize) -> &[usize] {
         &self.shapes[index]
     }
 
-    /// Parameter `index` as a tensor of rank `D` that shares the storage.
-    pub(crate) fn tensor<const D: usize>(&self, index: usize) -> Tensor<D> {
-        Tensor::from_primitive::<Flex>(self.storage[index].clone())
+    /// The values of the matrix at `place`, `[rows, columns]`.
+    pub(crate) fn matrix(&self, place: Place) -> &[f32] {
+        &self.slice(place.parameter)[self.range(place)]
+    }
+
+    /// Where `place` stands among the values of its parameter.
+    pub(crate) fn range(&self, place: Place) -> Range<usize> {
+        let columns = self.columns(place.parameter);
+        place.from * columns..(place.from + place.rows) * columns
+    }
+
+    /// The last dimension of parameter `index`.
+    pub(crate) fn columns(&self, index: usize) -> usize {
+        self.shapes[index].last().copied().unwrap_or(1)
+    }
+
+    /// These values of parameter `index`, for an operation to hold: storage is shared.
+    pub(crate) fn view(&self, index: usize, range: Range<usize>) -> View {
+        View { storage: self.storage[index].clone(), range }
     }
 
     /// A copy with storage of its own.
@@ -103,7 +139,7 @@ mod tests {
         for (index, &place) in places.iter().enumerate() {
             assert_eq!(weights.slice(index).as_ptr(), place);
         }
-        let shared = weights.tensor::<2>(0);
+        let shared = weights.view(0, 0..4);
         assert!(!weights.is_unique(0));
         drop(shared);
         weights.slice_mut(0)[3] = 2.0;

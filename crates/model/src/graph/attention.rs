@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cohort_kernels::{AttentionShape, attention, attention_backward};
+use cohort_kernels::{AttentionShape, Team};
 
 use super::operation::{Operation, Values, matrix, sizes, slice};
 
@@ -24,21 +24,21 @@ pub(super) struct Attend {
 }
 
 impl Operation<3> for Attend {
-    fn forward(&mut self) -> Values {
+    fn forward(&mut self, team: Team) -> Values {
         let [rows, columns] = sizes(&self.queries);
         let mut out = vec![0.0; rows * columns];
         let Layout { shape, starts } = &*self.layout;
-        attention(slice(&self.queries), slice(&self.keys), slice(&self.values), starts, *shape, &mut out);
+        team.attention(slice(&self.queries), slice(&self.keys), slice(&self.values), starts, *shape, &mut out);
         matrix(out, rows, columns)
     }
 
-    fn backward(self, d_out: &[f32], _: [bool; 3]) -> [Option<Values>; 3] {
+    fn backward(self, team: Team, d_out: &[f32], _: [bool; 3]) -> [Option<Values>; 3] {
         let [rows, columns] = sizes(&self.queries);
         let [_, kv_columns] = sizes(&self.keys);
         let mut d_q = vec![0.0; rows * columns];
         let (mut d_k, mut d_v) = (vec![0.0; rows * kv_columns], vec![0.0; rows * kv_columns]);
         let Layout { shape, starts } = &*self.layout;
-        attention_backward(
+        team.attention_backward(
             slice(&self.queries),
             slice(&self.keys),
             slice(&self.values),

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use cohort_kernels::{HeadShape, head_backward, head_rows};
+use cohort_kernels::{self as kernels, Asked, HeadGradients, HeadShape, Team};
 
-use super::operation::{Operation, Values, matrix, sizes, slice};
+use super::{
+    operation::{Operation, Values, matrix, sizes, slice},
+    parameter::Parameter,
+};
 
 /// What is chosen, and at which temperature.
 #[derive(Clone, Debug)]
@@ -17,7 +20,8 @@ pub(crate) struct Targets {
 #[derive(Clone, Debug)]
 pub(super) struct Head {
     pub hidden: Values,
-    pub weight: Values,
+    pub weight: Parameter,
+    pub vocabulary: usize,
     pub targets: Arc<Targets>,
     pub statistics: Statistics,
 }
@@ -31,18 +35,18 @@ pub(super) struct Statistics {
 
 impl Head {
     fn shape(&self) -> HeadShape {
-        let ([rows, width], [vocabulary, _]) = (sizes(&self.hidden), sizes(&self.weight));
-        HeadShape { rows, width, vocabulary }
+        let [rows, width] = sizes(&self.hidden);
+        HeadShape { rows, width, vocabulary: self.vocabulary }
     }
 }
 
-impl Operation<2> for Head {
-    fn forward(&mut self) -> Values {
+impl Operation<1> for Head {
+    fn forward(&mut self, team: Team) -> Values {
         let shape = self.shape();
         let [mut logp, mut entropy, mut log_sum_exp] = [0; 3].map(|_| vec![0.0; shape.rows]);
-        head_rows(
+        team.head_rows(
             slice(&self.hidden),
-            slice(&self.weight),
+            self.weight.numbers(),
             &self.targets.ids,
             self.targets.inverse_temperature,
             shape,
@@ -55,25 +59,34 @@ impl Operation<2> for Head {
         matrix(rows, shape.rows, 2)
     }
 
-    fn backward(self, d_out: &[f32], _: [bool; 2]) -> [Option<Values>; 2] {
+    fn backward(self, team: Team, d_out: &[f32], _: [bool; 1]) -> [Option<Values>; 1] {
         let shape = self.shape();
         let d_logp: Vec<f32> = d_out.iter().step_by(2).copied().collect();
         let d_entropy: Vec<f32> = d_out.iter().skip(1).step_by(2).copied().collect();
-        let mut d_hidden = vec![0.0; shape.rows * shape.width];
-        let mut d_weight = vec![0.0; shape.vocabulary * shape.width];
-        head_backward(
-            slice(&self.hidden),
-            slice(&self.weight),
-            &self.targets.ids,
-            self.targets.inverse_temperature,
+        let d_log_sum: Vec<f32> = d_logp.iter().map(|d| -d).collect();
+        let head = kernels::Head {
+            hidden: slice(&self.hidden),
+            weight: self.weight.numbers().into(),
+            asked: Asked::One(&self.targets.ids),
+            inverse_temperature: self.targets.inverse_temperature,
             shape,
-            &self.statistics.log_sum_exp,
-            &self.statistics.entropy,
-            &d_logp,
-            &d_entropy,
-            &mut d_hidden,
-            &mut d_weight,
-        );
-        [Some(matrix(d_hidden, shape.rows, shape.width)), Some(matrix(d_weight, shape.vocabulary, shape.width))]
+        };
+        let gradients = HeadGradients {
+            relative: &d_logp,
+            log_sum: &d_log_sum,
+            entropy: &d_entropy,
+            entropies: &self.statistics.entropy,
+            log_sum_exp: &self.statistics.log_sum_exp,
+        };
+        let mut d_hidden = vec![0.0; shape.rows * shape.width];
+        if self.weight.is_trained() {
+            let backward = |d_weight: &mut [f32]| {
+                team.head_relative_backward(head, gradients, &mut d_hidden, Some(d_weight));
+            };
+            self.weight.differentiate(backward);
+        } else {
+            team.head_relative_backward(head, gradients, &mut d_hidden, None);
+        }
+        [Some(matrix(d_hidden, shape.rows, shape.width))]
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! Burn frees an abandoned graph bit by bit in later backward passes. Until then its operations would hold
 //! activations, and weights that then could not be written in place. So they hold them through this list, which
-//! empties them when the tape is dropped.
+//! empties them when their segment is dropped.
 
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// An operation of a graph: there until its backward takes it, or the tape is dropped.
+/// An operation of a graph: there until its backward takes it, or the segment is dropped.
 pub(super) struct Slot<O>(Arc<Mutex<Option<O>>>);
 
 impl<O> Clone for Slot<O> {

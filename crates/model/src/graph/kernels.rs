@@ -1,149 +1,100 @@
-//! The operations as extensions of Burn's CPU backend, by the slice kernels.
+//! The operations by the slice kernels, on the CPU.
 
 use std::sync::Arc;
 
-use burn::{
-    backend::{
-        Autodiff, Backend, Dispatch, Flex, autodiff::checkpoint::strategy::CheckpointStrategy, backend_extension,
-        tensor::FloatTensor,
-    },
-    tensor::Tensor,
-};
+use burn::tensor::Tensor;
+use cohort_kernels::Team;
 
 use super::{
     attention::{Attend, Layout},
-    gather::Gather,
     head::{Head, Statistics, Targets},
     held::Held,
     linear::Linear,
-    operation::{Operation, Values, contiguous, tracked},
+    operation::{apply, matrix, tensor},
     operators::Operators,
+    parameter::Parameter,
+    pick::{Pick, rows_of},
     rms_norm::RmsNorm,
     rope::{Rotate, Rotation},
+    sink::Sink,
     swiglu::SwiGlu,
 };
+use crate::{
+    layer::{Place, Projection},
+    weights::Weights,
+};
 
-/// [`Operators`] on the primitives of a backend.
-#[backend_extension(Flex, Autodiff)]
-pub(crate) trait KernelOps: Backend {
-    fn kernel_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, held: Arc<Held>) -> FloatTensor<Self>;
-    fn kernel_rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, eps: f32, held: Arc<Held>)
-    -> FloatTensor<Self>;
-    fn kernel_rope(x: FloatTensor<Self>, rotation: Arc<Rotation>, held: Arc<Held>) -> FloatTensor<Self>;
-    fn kernel_attention(
-        queries: FloatTensor<Self>,
-        keys: FloatTensor<Self>,
-        values: FloatTensor<Self>,
-        layout: Arc<Layout>,
-        held: Arc<Held>,
-    ) -> FloatTensor<Self>;
-    fn kernel_swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>, held: Arc<Held>) -> FloatTensor<Self>;
-    fn kernel_gather(table: FloatTensor<Self>, rows: Arc<Vec<u32>>, held: Arc<Held>) -> FloatTensor<Self>;
-    fn kernel_head(
-        hidden: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        targets: Arc<Targets>,
-        held: Arc<Held>,
-    ) -> FloatTensor<Self>;
-}
-
-fn untracked<O: Operation<N>, const N: usize>(
-    inputs: [Values; N],
-    _: &Held,
-    make: impl FnOnce([Values; N]) -> O,
-) -> Values {
-    make(inputs.map(contiguous)).forward()
-}
-
-/// Both implementations: the same operation, run outside a graph and within one.
-macro_rules! implement {
-    ([$($generics:tt)*], $backend:ty, $($run:tt)*) => {
-        impl<$($generics)*> KernelOps for $backend {
-            fn kernel_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, held: Arc<Held>) -> FloatTensor<Self> {
-                $($run)*([x, weight], &held, |[x, weight]| Linear { x, weight })
-            }
-
-            fn kernel_rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, eps: f32, held: Arc<Held>) -> FloatTensor<Self> {
-                $($run)*([x, weight], &held, |[x, weight]| RmsNorm { x, weight, eps })
-            }
-
-            fn kernel_rope(x: FloatTensor<Self>, rotation: Arc<Rotation>, held: Arc<Held>) -> FloatTensor<Self> {
-                $($run)*([x], &held, |[x]| Rotate { x, rotation })
-            }
-
-            fn kernel_attention(
-                queries: FloatTensor<Self>,
-                keys: FloatTensor<Self>,
-                values: FloatTensor<Self>,
-                layout: Arc<Layout>, held: Arc<Held>) -> FloatTensor<Self> {
-                $($run)*([queries, keys, values], &held, |[queries, keys, values]| Attend { queries, keys, values, layout })
-            }
-
-            fn kernel_swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>, held: Arc<Held>) -> FloatTensor<Self> {
-                $($run)*([gate, up], &held, |[gate, up]| SwiGlu { gate, up })
-            }
-
-            fn kernel_gather(table: FloatTensor<Self>, rows: Arc<Vec<u32>>, held: Arc<Held>) -> FloatTensor<Self> {
-                $($run)*([table], &held, |[table]| Gather { table, rows })
-            }
-
-            fn kernel_head(
-                hidden: FloatTensor<Self>,
-                weight: FloatTensor<Self>,
-                targets: Arc<Targets>, held: Arc<Held>) -> FloatTensor<Self> {
-                $($run)*([hidden, weight], &held, |[hidden, weight]| {
-                    Head { hidden, weight, targets, statistics: Statistics::default() }
-                })
-            }
-        }
-    };
-}
-
-implement!([], Flex, untracked);
-
-implement!([C: CheckpointStrategy], Autodiff<Flex, C>, tracked::<C, _, _>);
-
-/// [`Operators`] by slice kernels, on the CPU.
-#[derive(Debug, Default)]
-pub(crate) struct Kernels {
+/// [`Operators`] whose derivatives of parameters go to a sink; Burn's graph holds activations alone.
+#[derive(Debug)]
+pub(super) struct Kernels<'a> {
+    pub weights: &'a Weights,
+    pub sink: &'a Arc<Sink>,
     /// What the graph that is built holds.
-    pub held: Arc<Held>,
+    pub held: &'a Held,
+    /// Shares each call, forward and back.
+    pub team: Team,
 }
 
-impl Kernels {
-    fn held(&self) -> Arc<Held> {
-        Arc::clone(&self.held)
+impl Kernels<'_> {
+    fn vector(&self, index: usize) -> Parameter {
+        Parameter::new(self.weights, self.sink, index, 0..self.weights.slice(index).len())
+    }
+
+    fn matrix(&self, place: Place) -> Parameter {
+        Parameter::new(self.weights, self.sink, place.parameter, self.weights.range(place))
     }
 }
 
-impl Operators for Kernels {
-    fn linear(&self, x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
-        Tensor::from_dispatch(Dispatch::kernel_linear(x.into_dispatch(), weight.into_dispatch(), self.held()))
+impl Operators for Kernels<'_> {
+    /// Outside the graph: no activation goes in. The tape adds the derivative of the table itself.
+    fn embed(&self, table: Place, ids: &Arc<Vec<u32>>) -> Tensor<2> {
+        let width = self.weights.columns(table.parameter);
+        tensor(matrix(rows_of(self.weights.matrix(table), width, ids), ids.len(), width))
     }
 
-    fn rms_norm(&self, x: Tensor<2>, weight: Tensor<1>, eps: f32) -> Tensor<2> {
-        Tensor::from_dispatch(Dispatch::kernel_rms_norm(x.into_dispatch(), weight.into_dispatch(), eps, self.held()))
+    fn linear(&self, x: Tensor<2>, projection: Projection) -> Tensor<2> {
+        let Projection { weight, bias } = projection;
+        apply([x], self.held, self.team, |[x]| Linear {
+            x,
+            weight: self.matrix(weight),
+            bias: bias.map(|bias| self.vector(bias)),
+            outputs: weight.rows,
+        })
+    }
+
+    fn rms_norm(&self, x: Tensor<2>, gain: usize, eps: f32) -> Tensor<2> {
+        apply([x], self.held, self.team, |[x]| RmsNorm { x, gain: self.vector(gain), eps })
     }
 
     fn rope(&self, x: Tensor<2>, rotation: &Arc<Rotation>) -> Tensor<2> {
-        Tensor::from_dispatch(Dispatch::kernel_rope(x.into_dispatch(), Arc::clone(rotation), self.held()))
+        apply([x], self.held, self.team, |[x]| Rotate { x: Some(x), rotation: Arc::clone(rotation) })
     }
 
     fn attention(&self, queries: Tensor<2>, keys: Tensor<2>, values: Tensor<2>, layout: &Arc<Layout>) -> Tensor<2> {
-        let [queries, keys, values] = [queries, keys, values].map(Tensor::into_dispatch);
-        Tensor::from_dispatch(Dispatch::kernel_attention(queries, keys, values, Arc::clone(layout), self.held()))
+        let layout = Arc::clone(layout);
+        apply([queries, keys, values], self.held, self.team, |[queries, keys, values]| Attend {
+            queries,
+            keys,
+            values,
+            layout,
+        })
     }
 
     fn swiglu(&self, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
-        Tensor::from_dispatch(Dispatch::kernel_swiglu(gate.into_dispatch(), up.into_dispatch(), self.held()))
+        apply([gate, up], self.held, self.team, |[gate, up]| SwiGlu { gate, up })
     }
 
-    fn gather(&self, table: Tensor<2>, rows: &Arc<Vec<u32>>) -> Tensor<2> {
-        Tensor::from_dispatch(Dispatch::kernel_gather(table.into_dispatch(), Arc::clone(rows), self.held()))
+    fn pick(&self, x: Tensor<2>, rows: &Arc<Vec<u32>>) -> Tensor<2> {
+        apply([x], self.held, self.team, |[x]| Pick { x, rows: Arc::clone(rows) })
     }
 
-    fn head(&self, hidden: Tensor<2>, weight: Tensor<2>, targets: &Arc<Targets>) -> Tensor<2> {
-        let [hidden, weight] = [hidden, weight].map(Tensor::into_dispatch);
-        Tensor::from_dispatch(Dispatch::kernel_head(hidden, weight, Arc::clone(targets), self.held()))
+    fn head(&self, hidden: Tensor<2>, weight: Place, targets: &Arc<Targets>) -> Tensor<2> {
+        apply([hidden], self.held, self.team, |[hidden]| Head {
+            hidden,
+            weight: self.matrix(weight),
+            vocabulary: weight.rows,
+            targets: Arc::clone(targets),
+            statistics: Statistics::default(),
+        })
     }
 }

@@ -3,25 +3,30 @@
 //! Each step of a layer is an operation with a backward of its own that calls the slice kernels
 //! ([`kernels`]), and has a twin of ordinary Burn operations (`plain`) that tests compare it with
 //! and that other devices can use. Sequences lie end to end; nothing is padded.
+//!
+//! Only activations are tensors of the graph. Operations name parameters by their place, and add their derivatives to
+//! one [`sink`] themselves. Each layer is a graph of its own, a [`segment`].
 
 mod attention;
 mod forward;
-mod gather;
 mod head;
 mod held;
 mod kernels;
 mod linear;
 mod operation;
 mod operators;
+mod parameter;
+mod pick;
 #[cfg(test)]
 mod plain;
 mod rms_norm;
 mod rope;
+mod segment;
+mod sink;
 mod swiglu;
 mod tape;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use forward::{Graph, forward};
-pub(crate) use kernels::Kernels;
+pub(crate) use sink::Sink;
 pub(crate) use tape::GraphTape;

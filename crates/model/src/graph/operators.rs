@@ -5,21 +5,25 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 
 use super::{attention::Layout, head::Targets, rope::Rotation};
+use crate::layer::{Place, Projection};
 
-/// The vocabulary of the graph. Activations are `[rows, features]`.
+/// The vocabulary of the graph. Activations are tensors, `[rows, features]`; parameters are named by their place, and
+/// belong to whoever implements this.
 pub(crate) trait Operators {
-    /// `x W'`, weight `[outputs, inputs]`.
-    fn linear(&self, x: Tensor<2>, weight: Tensor<2>) -> Tensor<2>;
-    /// `x / sqrt(mean(x^2) + eps) * weight` over groups of `weight`'s length.
-    fn rms_norm(&self, x: Tensor<2>, weight: Tensor<1>, eps: f32) -> Tensor<2>;
+    /// The rows of a table that `ids` name: where a model begins.
+    fn embed(&self, table: Place, ids: &Arc<Vec<u32>>) -> Tensor<2>;
+    /// `x W' + b`.
+    fn linear(&self, x: Tensor<2>, projection: Projection) -> Tensor<2>;
+    /// `x / sqrt(mean(x^2) + eps) * gain` over groups of the gain's length.
+    fn rms_norm(&self, x: Tensor<2>, gain: usize, eps: f32) -> Tensor<2>;
     /// Heads rotated by position.
     fn rope(&self, x: Tensor<2>, rotation: &Arc<Rotation>) -> Tensor<2>;
     /// Causal attention within each sequence.
     fn attention(&self, queries: Tensor<2>, keys: Tensor<2>, values: Tensor<2>, layout: &Arc<Layout>) -> Tensor<2>;
     /// `silu(gate) * up`.
     fn swiglu(&self, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2>;
-    /// The named rows of a table.
-    fn gather(&self, table: Tensor<2>, rows: &Arc<Vec<u32>>) -> Tensor<2>;
+    /// The named rows of `x`.
+    fn pick(&self, x: Tensor<2>, rows: &Arc<Vec<u32>>) -> Tensor<2>;
     /// `[rows, 2]`: logp of the targets and entropy, from hidden states and the head's weight.
-    fn head(&self, hidden: Tensor<2>, weight: Tensor<2>, targets: &Arc<Targets>) -> Tensor<2>;
+    fn head(&self, hidden: Tensor<2>, weight: Place, targets: &Arc<Targets>) -> Tensor<2>;
 }

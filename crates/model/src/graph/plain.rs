@@ -2,13 +2,35 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Int, Tensor, TensorData, activation};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
 use super::{attention::Layout, head::Targets, operators::Operators, rope::Rotation};
+use crate::{
+    layer::{Place, Projection},
+    weights::Weights,
+};
 
-/// [`Operators`] that any Burn device runs.
-#[derive(Debug, Default)]
-pub(crate) struct Plain;
+/// [`Operators`] that any Burn device runs, with every parameter as a leaf of the graph.
+#[derive(Debug)]
+pub(crate) struct Plain {
+    /// In the order of the parameters, each as a matrix `[.., columns]`.
+    pub leaves: Vec<Tensor<2>>,
+}
+
+impl Plain {
+    pub(crate) fn new(weights: &Weights, device: &Device) -> Self {
+        let leaf = |index: usize| {
+            let (values, columns) = (weights.slice(index).to_vec(), weights.columns(index));
+            let rows = values.len() / columns;
+            Tensor::from_data(TensorData::new(values, [rows, columns]), device).require_grad()
+        };
+        Self { leaves: (0..weights.count()).map(leaf).collect() }
+    }
+
+    fn matrix(&self, place: Place) -> Tensor<2> {
+        self.leaves[place.parameter].clone().narrow(0, place.from, place.rows)
+    }
+}
 
 /// A constant matrix beside `like`.
 fn constant(values: Vec<f32>, rows: usize, columns: usize, like: &Tensor<2>) -> Tensor<2> {
@@ -22,15 +44,26 @@ fn indices(ids: &[u32], like: &Tensor<2>) -> Tensor<1, Int> {
 }
 
 impl Operators for Plain {
-    fn linear(&self, x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
-        x.matmul(weight.transpose())
+    fn embed(&self, table: Place, ids: &Arc<Vec<u32>>) -> Tensor<2> {
+        let table = self.matrix(table);
+        let ids = indices(ids, &table);
+        table.select(0, ids)
     }
 
-    fn rms_norm(&self, x: Tensor<2>, weight: Tensor<1>, eps: f32) -> Tensor<2> {
-        let ([rows, columns], [width]) = (x.dims(), weight.dims());
+    fn linear(&self, x: Tensor<2>, projection: Projection) -> Tensor<2> {
+        let product = x.matmul(self.matrix(projection.weight).transpose());
+        match projection.bias {
+            Some(bias) => product + self.leaves[bias].clone(),
+            None => product,
+        }
+    }
+
+    fn rms_norm(&self, x: Tensor<2>, gain: usize, eps: f32) -> Tensor<2> {
+        let gain = self.leaves[gain].clone();
+        let ([rows, columns], [_, width]) = (x.dims(), gain.dims());
         let x = x.reshape([rows * columns / width, width]);
         let mean = x.clone().powf_scalar(2.0).mean_dim(1);
-        (x / (mean + eps).sqrt() * weight.unsqueeze::<2>()).reshape([rows, columns])
+        (x / (mean + eps).sqrt() * gain).reshape([rows, columns])
     }
 
     fn rope(&self, x: Tensor<2>, rotation: &Arc<Rotation>) -> Tensor<2> {
@@ -77,15 +110,15 @@ impl Operators for Plain {
         activation::silu(gate) * up
     }
 
-    fn gather(&self, table: Tensor<2>, rows: &Arc<Vec<u32>>) -> Tensor<2> {
-        let rows = indices(rows, &table);
-        table.select(0, rows)
+    fn pick(&self, x: Tensor<2>, rows: &Arc<Vec<u32>>) -> Tensor<2> {
+        let rows = indices(rows, &x);
+        x.select(0, rows)
     }
 
-    fn head(&self, hidden: Tensor<2>, weight: Tensor<2>, targets: &Arc<Targets>) -> Tensor<2> {
+    fn head(&self, hidden: Tensor<2>, weight: Place, targets: &Arc<Targets>) -> Tensor<2> {
         let ids = indices(&targets.ids, &hidden);
         let count = targets.ids.len();
-        let logits = hidden.matmul(weight.transpose()) * targets.inverse_temperature;
+        let logits = hidden.matmul(self.matrix(weight).transpose()) * targets.inverse_temperature;
         let log_p = activation::log_softmax(logits, 1);
         let chosen = log_p.clone().gather(1, ids.reshape([count, 1]));
         let entropy = -(log_p.clone().exp() * log_p).sum_dim(1);

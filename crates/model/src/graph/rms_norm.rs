@@ -1,30 +1,34 @@
-//! `y = x / sqrt(mean(x^2) + eps) * weight`, over rows or over the heads of rows.
+//! `y = x / sqrt(mean(x^2) + eps) * gain`, over rows or over the heads of rows.
 
-use cohort_kernels::{rms_norm, rms_norm_backward};
+use cohort_kernels::Team;
 
-use super::operation::{Operation, Values, matrix, sizes, slice, vector};
+use super::{
+    operation::{Operation, Values, matrix, sizes, slice},
+    parameter::Parameter,
+};
 
-/// x `[rows, heads * width]`, weight `[width]`.
+/// x `[rows, heads * width]`, gain `[width]`.
 #[derive(Clone, Debug)]
 pub(super) struct RmsNorm {
     pub x: Values,
-    pub weight: Values,
+    pub gain: Parameter,
     pub eps: f32,
 }
 
-impl Operation<2> for RmsNorm {
-    fn forward(&mut self) -> Values {
+impl Operation<1> for RmsNorm {
+    fn forward(&mut self, team: Team) -> Values {
         let [rows, columns] = sizes(&self.x);
         let mut out = vec![0.0; rows * columns];
-        rms_norm(slice(&self.x), slice(&self.weight), self.eps, &mut out);
+        team.rms_norm(slice(&self.x), self.gain.numbers(), self.eps, &mut out);
         matrix(out, rows, columns)
     }
 
-    fn backward(self, d_out: &[f32], _: [bool; 2]) -> [Option<Values>; 2] {
+    fn backward(self, team: Team, d_out: &[f32], _: [bool; 1]) -> [Option<Values>; 1] {
         let [rows, columns] = sizes(&self.x);
         let mut d_x = vec![0.0; rows * columns];
-        let mut d_weight = vec![0.0; slice(&self.weight).len()];
-        rms_norm_backward(slice(&self.x), slice(&self.weight), self.eps, d_out, &mut d_x, &mut d_weight);
-        [Some(matrix(d_x, rows, columns)), Some(vector(d_weight))]
+        let mut d_gain = vec![0.0; self.gain.numbers().len()];
+        team.rms_norm_backward(slice(&self.x), self.gain.numbers(), self.eps, d_out, &mut d_x, &mut d_gain);
+        self.gain.differentiate(|out| out.copy_from_slice(&d_gain));
+        [Some(matrix(d_x, rows, columns))]
     }
 }

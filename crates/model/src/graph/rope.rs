@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cohort_kernels::{RopeTable, rope, rope_backward};
+use cohort_kernels::{RopeTable, Team};
 
 use super::operation::{Operation, Values, matrix, sizes, slice};
 use crate::layer;
@@ -16,27 +16,29 @@ pub(crate) struct Rotation {
     pub table: Arc<RopeTable>,
 }
 
-/// x `[tokens, heads * head_dim]`.
+/// x `[tokens, heads * head_dim]`, let go of once rotated: the way back needs no numbers.
 #[derive(Clone, Debug)]
 pub(super) struct Rotate {
-    pub x: Values,
+    pub x: Option<Values>,
     pub rotation: Arc<Rotation>,
 }
 
 impl Operation<1> for Rotate {
-    fn forward(&mut self) -> Values {
-        let [rows, columns] = sizes(&self.x);
-        let mut out = slice(&self.x).to_vec();
+    fn forward(&mut self, team: Team) -> Values {
+        let Some(x) = self.x.take() else { unreachable!("an operation runs forward once") };
+        let [rows, columns] = sizes(&x);
+        let mut out = slice(&x).to_vec();
         let Rotation { positions, heads, rope: description, table } = &*self.rotation;
-        rope(&mut out, positions, *heads, description.head_dim, table);
+        team.rope(&mut out, positions, *heads, description.head_dim, table);
         matrix(out, rows, columns)
     }
 
-    fn backward(self, d_out: &[f32], _: [bool; 1]) -> [Option<Values>; 1] {
-        let [rows, columns] = sizes(&self.x);
+    fn backward(self, team: Team, d_out: &[f32], _: [bool; 1]) -> [Option<Values>; 1] {
         let mut d_x = d_out.to_vec();
         let Rotation { positions, heads, rope: description, table } = &*self.rotation;
-        rope_backward(&mut d_x, positions, *heads, description.head_dim, table);
+        team.rope_backward(&mut d_x, positions, *heads, description.head_dim, table);
+        let columns = heads * description.head_dim;
+        let rows = d_x.len() / columns;
         [Some(matrix(d_x, rows, columns))]
     }
 }

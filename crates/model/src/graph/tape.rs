@@ -1,32 +1,78 @@
-//! Row gradients in, the gradient of every parameter out.
+//! A forward pass that can go back: row gradients in, the gradient of every trained parameter out.
 
 use std::sync::Arc;
 
-use burn::{
-    backend::Flex,
-    tensor::{Gradients, Tensor, TensorData},
-};
-use cohort_core::{Gradient, RowGradients, Tape};
+use burn::tensor::Tensor;
+use cohort_core::{Activations, Execution, Gradient, RowGradients, Tape};
+use cohort_kernels::Team;
 
 use super::{
-    forward::{Graph, Leaf},
+    forward::Parts,
     held::Held,
-    operation::contiguous,
+    kernels::Kernels,
+    operation::{matrix, slice, tensor, values},
+    segment::{Segment, without_graph},
+    sink::Sink,
 };
-use crate::weights::Weights;
+use crate::{pack::Pack, slices::Model};
+
+/// The segments of a pass over a pack with at least one row.
+#[derive(Debug)]
+struct Graph<'a> {
+    pass: Pass<'a>,
+    layers: Vec<Layer>,
+    head: Segment,
+}
+
+/// The parts of the model, and what runs them.
+#[derive(Debug)]
+struct Pass<'a> {
+    parts: Parts<'a>,
+    sink: Arc<Sink>,
+    team: Team,
+}
+
+impl Pass<'_> {
+    fn kernels<'b>(&'b self, held: &'b Held) -> Kernels<'b> {
+        Kernels { weights: self.parts.model.weights, sink: &self.sink, held, team: self.team }
+    }
+
+    fn layer(&self, index: usize, held: &Held, x: Tensor<2>) -> Tensor<2> {
+        self.parts.layer(&self.kernels(held), index, x)
+    }
+}
+
+/// A layer between forward and backward.
+#[derive(Debug)]
+enum Layer {
+    Kept(Box<Segment>),
+    /// What goes into it: it is built again on the way back, from the same numbers to the same numbers.
+    Recomputed(Box<Tensor<2>>),
+}
 
 /// The graph of a forward pass, or nothing where no sample had an action.
 #[derive(Debug)]
 pub(crate) struct GraphTape<'a> {
-    pub weights: &'a Weights,
-    pub graph: Option<Graph>,
-    /// Lets go of what the graph holds when the tape is dropped.
-    pub _held: Arc<Held>,
+    graph: Option<Graph<'a>>,
+    sink: Arc<Sink>,
     /// Number of rows of each sample.
-    pub counts: Vec<usize>,
+    counts: Vec<usize>,
 }
 
-impl GraphTape<'_> {
+impl<'a> GraphTape<'a> {
+    /// Runs a pack forward; `sink` has a slot for each trained parameter.
+    pub(crate) fn forward(model: Model<'a>, pack: &Pack, temperature: f32, sink: Sink, execution: Execution) -> Self {
+        let sink = Arc::new(sink);
+        let parts = || Parts::new(model, pack, temperature);
+        let graph = (!pack.ids.is_empty()).then(|| Graph::forward(parts(), Arc::clone(&sink), execution));
+        Self { graph, sink, counts: pack.counts.clone() }
+    }
+
+    /// `[actions, 2]`, row-major: logp and entropy.
+    pub(crate) fn rows(&self) -> Vec<f32> {
+        self.graph.as_ref().map_or_else(Vec::new, |graph| slice(&values(graph.head.output())).to_vec())
+    }
+
     /// `[actions, 2]`, row-major: the derivatives for logp and entropy.
     fn packed(&self, gradients: &[RowGradients]) -> Vec<f32> {
         assert_eq!(gradients.len(), self.counts.len(), "row gradients for another number of samples");
@@ -41,36 +87,55 @@ impl GraphTape<'_> {
         }
         packed
     }
+}
 
-    fn zeros(&self, index: usize) -> Vec<f32> {
-        vec![0.0; self.weights.slice(index).len()]
+impl<'a> Graph<'a> {
+    fn forward(parts: Parts<'a>, sink: Arc<Sink>, execution: Execution) -> Self {
+        let pass = Pass { parts, sink, team: Team::new(execution.threads) };
+        let count = pass.parts.model.parameters.layers.len();
+        let mut x = pass.parts.embed(&pass.kernels(&Held::default()));
+        let mut layers = Vec::with_capacity(count);
+        for index in 0..count {
+            let run = |held: &Held, x| pass.layer(index, held, x);
+            let (layer, next) = match execution.activations {
+                Activations::Keep => {
+                    let segment = Segment::new(x, run);
+                    let next = segment.output();
+                    (Layer::Kept(Box::new(segment)), next)
+                }
+                Activations::Recompute => (Layer::Recomputed(Box::new(x.clone())), without_graph(x, run)),
+            };
+            layers.push(layer);
+            x = next;
+        }
+        let head = Segment::new(x, |held, x| pass.parts.rows(&pass.kernels(held), x));
+        Self { pass, layers, head }
+    }
+
+    fn backward(self, d_rows: Tensor<2>) {
+        let Self { pass, layers, head } = self;
+        let mut d_x = head.backward(d_rows);
+        for (index, layer) in layers.into_iter().enumerate().rev() {
+            let segment = match layer {
+                Layer::Kept(segment) => *segment,
+                Layer::Recomputed(x) => Segment::new(*x, |held, x| pass.layer(index, held, x)),
+            };
+            d_x = segment.backward(d_x);
+        }
+        let Parts { model, tokens, .. } = &pass.parts;
+        let table = model.parameters.embedding;
+        let (width, d_x) = (model.weights.columns(table.parameter), values(d_x));
+        pass.sink.add_rows(table.parameter, table.from * width, width, tokens, slice(&d_x));
     }
 }
 
 impl Tape for GraphTape<'_> {
     fn backward(mut self: Box<Self>, gradients: &[RowGradients]) -> Gradient {
         let packed = self.packed(gradients);
-        let graph = self.graph.take().filter(|_| packed.iter().any(|&g| g != 0.0));
-        let Some(Graph { rows, leaves }) = graph else {
-            return Gradient((0..self.weights.count()).map(|index| self.zeros(index)).collect());
-        };
-        let shape = [packed.len() / 2, 2];
-        // Entered on the plain device: a constant of the graph.
-        let device = rows.device().inner();
-        let row_gradients = Tensor::<2>::from_data(TensorData::new(packed, shape), &device);
-        let mut found = (rows * Tensor::from_inner(row_gradients)).sum().backward();
-        let values = leaves.iter().enumerate().map(|(index, leaf)| {
-            let values = match leaf {
-                Leaf::Vector(leaf) => take(leaf, &mut found),
-                Leaf::Matrix(leaf) => take(leaf, &mut found),
-            };
-            values.unwrap_or_else(|| self.zeros(index))
-        });
-        Gradient(values.collect())
+        if let Some(graph) = self.graph.take().filter(|_| packed.iter().any(|&g| g != 0.0)) {
+            let actions = packed.len() / 2;
+            graph.backward(tensor(matrix(packed, actions, 2)));
+        }
+        self.sink.take()
     }
-}
-
-fn take<const D: usize>(leaf: &Tensor<D>, found: &mut Gradients) -> Option<Vec<f32>> {
-    let values = leaf.grad_remove(found)?.try_into_primitive::<Flex>().ok()?;
-    contiguous(values).into_data().try_to_vec::<f32>().ok()
 }

@@ -2,36 +2,36 @@
 
 use std::sync::Arc;
 
-use burn::{
-    backend::Flex,
-    tensor::{Device, Tensor, TensorData},
-};
-use cohort_core::{Context, Sample, Stream};
-use cohort_kernels::{AttentionShape, RopeTable};
+use burn::tensor::{Device, Tensor, TensorData};
+use cohort_core::{Context, Execution, ParameterInfo, RowGradients, Sample, Stream, Tape};
+use cohort_kernels::{AttentionShape, RopeTable, Team};
 
 use super::{
     attention::Layout,
-    forward::{Graph, Leaf, forward},
+    forward::Parts,
     head::Targets,
+    held::Held,
     kernels::Kernels,
-    operation::{contiguous, slice},
+    operation::{slice, tensor, values},
     operators::Operators,
     plain::Plain,
     rope::Rotation,
+    sink::Sink,
+    tape::GraphTape,
 };
 use crate::{
     blueprint::Blueprint,
     config::Architecture,
     init::random_weights,
-    layer,
+    layer::{self, Head, ModelParameters, ParameterKind, Place, Projection},
     pack::{Limits, Pack},
     rope::Rotations,
     slices::Model,
+    weights::Weights,
 };
 
-fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    let values = tensor.try_into_primitive::<Flex>().expect("on the CPU");
-    slice(&contiguous(values)).to_vec()
+fn numbers(tensor: Tensor<2>) -> Vec<f32> {
+    slice(&values(tensor)).to_vec()
 }
 
 fn random(count: usize, seed: u64) -> Vec<f32> {
@@ -39,9 +39,8 @@ fn random(count: usize, seed: u64) -> Vec<f32> {
     (0..count).map(|i| dice.normal_pair(i)[0] as f32).collect()
 }
 
-fn leaf<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
-    let values = random(shape.iter().product(), seed);
-    Tensor::from_data(TensorData::new(values, shape), &Device::flex().autodiff()).require_grad()
+fn constant(shape: [usize; 2], seed: u64) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(random(shape[0] * shape[1], seed), shape), &Device::flex())
 }
 
 /// Equal up to `tolerance` of the largest number.
@@ -53,36 +52,58 @@ fn close(name: &str, tolerance: f32, a: &[f32], b: &[f32]) {
     }
 }
 
-/// Output and gradients of `run` under the weights of a random linear loss.
-fn pull<const N: usize>(inputs: [Tensor<2>; N], out: Tensor<2>) -> Vec<Vec<f32>> {
-    let [rows, columns] = out.dims();
-    let weights = TensorData::new(random(rows * columns, 99), [rows, columns]);
-    let forward = numbers(out.clone().inner());
-    let gradients = (out * Tensor::from_data(weights, &Device::flex())).sum().backward();
-    let mut all = vec![forward];
-    all.extend(inputs.iter().map(|input| numbers(input.grad(&gradients).expect("a gradient"))));
-    all
+/// Parameters of these shapes that stand nowhere in a model.
+fn loose(shapes: &[&[usize]]) -> Weights {
+    let place = Place { parameter: 0, from: 0, rows: 0 };
+    let info = |(i, shape): (usize, &&[usize])| ParameterInfo { name: format!("p{i}"), shape: shape.to_vec() };
+    let infos: Vec<ParameterInfo> = shapes.iter().enumerate().map(info).collect();
+    let kinds = vec![ParameterKind::Matrix; infos.len()];
+    let values: Vec<Vec<f32>> =
+        infos.iter().enumerate().map(|(i, info)| random(info.element_count(), 50 + i as u64)).collect();
+    Weights::new(
+        &ModelParameters { infos, kinds, embedding: place, layers: vec![], final_norm: 0, head: place },
+        values,
+    )
 }
 
-fn twins<const N: usize>(name: &str, shapes: [[usize; 2]; N], run: impl Fn(&dyn Runner, [Tensor<2>; N]) -> Tensor<2>) {
-    let of = |runner: &dyn Runner| {
-        let mut seed = 0;
-        let inputs = shapes.map(|shape| {
-            seed += 1;
-            leaf(shape, seed)
-        });
-        let out = run(runner, inputs.clone());
-        pull(inputs, out)
+fn sink(weights: &Weights) -> Arc<Sink> {
+    Arc::new(Sink::new((0..weights.count()).map(|index| Some(weights.slice(index).len()))))
+}
+
+/// Output, and gradients of inputs and of parameters, of `run` under the weights of a random linear loss: by the
+/// kernels and by the twins.
+fn twins<const N: usize>(
+    name: &str,
+    shapes: [[usize; 2]; N],
+    parameters: &[&[usize]],
+    run: impl Fn(&dyn Operators, [Tensor<2>; N]) -> Tensor<2>,
+) {
+    let weights = loose(parameters);
+    let mut seed = 0;
+    let inputs = shapes.map(|shape| {
+        seed += 1;
+        constant(shape, seed)
+    });
+    let leaves = || inputs.clone().map(|input| Tensor::from_inner(input).require_grad());
+    let pull = |inputs: &[Tensor<2>; N], out: Tensor<2>| {
+        let gradients = (out.clone() * Tensor::from_inner(constant(out.dims(), 99))).sum().backward();
+        let mut all = vec![numbers(out.inner())];
+        all.extend(inputs.iter().map(|input| numbers(input.grad(&gradients).expect("a gradient"))));
+        (all, gradients)
     };
-    let (ours, theirs) = (of(&Kernels::default()), of(&Plain));
-    for (i, (a, b)) in ours.iter().zip(&theirs).enumerate() {
+    let (sink, held) = (sink(&weights), Held::default());
+    let ours = leaves();
+    let (mut a, _) =
+        pull(&ours, run(&Kernels { weights: &weights, sink: &sink, held: &held, team: Team::ALONE }, ours.clone()));
+    a.extend(sink.take().0);
+    let (plain, theirs) = (Plain::new(&weights, &Device::flex().autodiff()), leaves());
+    let (mut b, gradients) = pull(&theirs, run(&plain, theirs.clone()));
+    b.extend(plain.leaves.iter().map(|leaf| numbers(leaf.grad(&gradients).expect("a gradient"))));
+    assert_eq!(a.len(), b.len(), "{name}");
+    for (i, (a, b)) in a.iter().zip(&b).enumerate() {
         close(&format!("{name} {}", if i == 0 { "output" } else { "gradient" }), 2e-5, a, b);
     }
 }
-
-/// [`Operators`] as an object.
-trait Runner: Operators {}
-impl<T: Operators> Runner for T {}
 
 fn rotation(positions: &[u32], heads: usize, head_dim: usize) -> Arc<Rotation> {
     let rope = layer::Rope { theta: 1e4, head_dim, scaling: layer::RopeScaling::Default };
@@ -94,23 +115,34 @@ fn rotation(positions: &[u32], heads: usize, head_dim: usize) -> Arc<Rotation> {
     })
 }
 
+fn matrix(parameter: usize, from: usize, rows: usize) -> Place {
+    Place { parameter, from, rows }
+}
+
 #[test]
 fn linear() {
-    twins("linear", [[7, 20], [9, 20]], |r, [x, w]| r.linear(x, w));
-    twins("linear of one row", [[1, 600], [3, 600]], |r, [x, w]| r.linear(x, w));
+    let projection = |from, rows, bias| Projection { weight: matrix(0, from, rows), bias };
+    twins("linear", [[7, 20]], &[&[9, 20]], |o, [x]| o.linear(x, projection(0, 9, None)));
+    twins("linear of one row", [[1, 600]], &[&[3, 600], &[3]], |o, [x]| o.linear(x, projection(0, 3, Some(1))));
+    twins("slices of one tensor", [[5, 8]], &[&[3, 4, 8]], |o, [x]| {
+        o.linear(x.clone(), projection(8, 4, None)) + o.linear(x, projection(0, 4, None))
+    });
+    twins("one weight used twice", [[5, 8]], &[&[8, 8]], |o, [x]| {
+        o.linear(o.linear(x, projection(0, 8, None)), projection(0, 8, None))
+    });
 }
 
 #[test]
 fn rms_norm() {
     for (columns, width) in [(24, 24), (24, 8)] {
-        twins("rms_norm", [[5, columns], [1, width]], |r, [x, w]| r.rms_norm(x, w.reshape([width]), 1e-6));
+        twins("rms_norm", [[5, columns]], &[&[width]], |o, [x]| o.rms_norm(x, 0, 1e-6));
     }
 }
 
 #[test]
 fn rope() {
     let rotation = rotation(&[0, 1, 2, 0, 31], 3, 8);
-    twins("rope", [[5, 24]], |r, [x]| r.rope(x, &rotation));
+    twins("rope", [[5, 24]], &[], |o, [x]| o.rope(x, &rotation));
 }
 
 #[test]
@@ -120,48 +152,74 @@ fn attention() {
         let shape = AttentionShape { query_heads: 4, kv_heads: 2, head_dim: 8, window: None };
         let layout = Arc::new(Layout { shape, starts: Arc::new(starts) });
         let shapes = [[tokens, 32], [tokens, 16], [tokens, 16]];
-        twins("attention", shapes, |r, [q, k, v]| r.attention(q, k, v, &layout));
+        twins("attention", shapes, &[], |o, [q, k, v]| o.attention(q, k, v, &layout));
     }
 }
 
 #[test]
 fn swiglu() {
-    twins("swiglu", [[6, 10], [6, 10]], |r, [gate, up]| r.swiglu(gate, up));
+    twins("swiglu", [[6, 10], [6, 10]], &[], |o, [gate, up]| o.swiglu(gate, up));
 }
 
 #[test]
-fn gather() {
+fn pick() {
     let rows = Arc::new(vec![3, 0, 3, 4, 3]);
-    twins("gather", [[5, 6]], |r, [table]| r.gather(table, &rows));
+    twins("pick", [[5, 6]], &[], |o, [x]| o.pick(x, &rows));
 }
 
 #[test]
 fn head() {
     for inverse_temperature in [1.0, 1.0 / 0.7] {
         let targets = Arc::new(Targets { ids: Arc::new(vec![0, 10, 36, 3]), inverse_temperature });
-        twins("head", [[4, 12], [37, 12]], |r, [hidden, weight]| r.head(hidden, weight, &targets));
+        twins("head", [[4, 12]], &[&[37, 12]], |o, [hidden]| o.head(hidden, matrix(0, 0, 37), &targets));
     }
+}
+
+fn blueprint(head: Head) -> Blueprint {
+    Blueprint {
+        vocabulary: 30,
+        width: 16,
+        layers: 2,
+        query_heads: 4,
+        kv_heads: 2,
+        head_dim: 6,
+        inner: 20,
+        positions: 32,
+        rope_theta: 1e4,
+        norm_eps: 1e-6,
+        tied: head == Head::Tied,
+        end_ids: vec![],
+        pad_id: None,
+    }
+}
+
+fn samples() -> [Sample; 3] {
+    [
+        Sample::given(Context::of_tokens([1, 2, 3]), &[4, 5, 6]),
+        Sample::given(Context::of_tokens([7]), &[8]),
+        Sample::given(Context::of_tokens([29, 0, 3, 3, 3]), &[3, 9]),
+    ]
+}
+
+fn pack(samples: &[Sample]) -> Pack {
+    Pack::of(&samples.iter().collect::<Vec<_>>(), Limits { vocabulary: 30, positions: 32 }).expect("packs")
+}
+
+/// Some numbers as row gradients, and the same packed.
+fn row_gradients(counts: &[usize]) -> (Vec<RowGradients>, Vec<f32>) {
+    let packed = random(2 * counts.iter().sum::<usize>(), 5);
+    let mut pairs = packed.chunks_exact(2).map(|pair| (f64::from(pair[0]), f64::from(pair[1])));
+    let gradients = counts.iter().map(|&count| {
+        let (logp, entropy) = pairs.by_ref().take(count).unzip();
+        RowGradients { logp, entropy: Some(entropy), ..RowGradients::default() }
+    });
+    (gradients.collect(), packed)
 }
 
 #[test]
 fn whole_models() {
-    for tied in [true, false] {
-        let architecture = Architecture::new(&Blueprint {
-            vocabulary: 30,
-            width: 16,
-            layers: 2,
-            query_heads: 4,
-            kv_heads: 2,
-            head_dim: 6,
-            inner: 20,
-            positions: 32,
-            rope_theta: 1e4,
-            norm_eps: 1e-6,
-            tied,
-            end_ids: vec![],
-            pad_id: None,
-        })
-        .expect("an architecture");
+    for head in [Head::Tied, Head::Untied] {
+        let architecture = Architecture::new(&blueprint(head)).expect("an architecture");
         let parameters = architecture.parameters();
         let mut weights = random_weights(&parameters, Stream::new(1, "init"));
         for index in 0..weights.count() {
@@ -170,30 +228,45 @@ fn whole_models() {
         let rotations = Rotations::new(architecture.layer.attention.rope);
         let model =
             Model { architecture: &architecture, parameters: &parameters, weights: &weights, rotations: &rotations };
-        let samples = [
-            Sample::given(Context::of_tokens([1, 2, 3]), &[4, 5, 6]),
-            Sample::given(Context::of_tokens([7]), &[8]),
-            Sample::given(Context::of_tokens([29, 0, 3, 3, 3]), &[3, 9]),
-        ];
-        let all: Vec<&Sample> = samples.iter().collect();
-        let pack = Pack::of(&all, Limits { vocabulary: 30, positions: 32 }).expect("packs");
-        let pulled = |graph: Graph| {
-            let weights = TensorData::new(random(12, 5), [6, 2]);
-            let rows = graph.values();
-            let gradients = (graph.rows * Tensor::<2>::from_data(weights, &Device::flex())).sum().backward();
-            let mut all = vec![rows];
-            all.extend(graph.leaves.iter().map(|leaf| match leaf {
-                Leaf::Vector(leaf) => numbers(leaf.grad(&gradients).expect("a gradient")),
-                Leaf::Matrix(leaf) => numbers(leaf.grad(&gradients).expect("a gradient")),
-            }));
-            all
-        };
-        let kernels = Kernels::default();
-        let ours = pulled(forward(&model, &pack, 0.8, &kernels));
-        let theirs = pulled(forward(&model, &pack, 0.8, &Plain));
-        close("rows", 2e-5, &ours[0], &theirs[0]);
-        for (i, info) in parameters.infos.iter().enumerate() {
-            close(&info.name, 1e-3, &ours[i + 1], &theirs[i + 1]);
+        let pack = pack(&samples());
+        let (gradients, packed) = row_gradients(&pack.counts);
+
+        let lengths = (0..weights.count()).map(|index| Some(weights.slice(index).len()));
+        let tape = GraphTape::forward(model, &pack, 0.8, Sink::new(lengths), Execution::default());
+        let rows = tape.rows();
+        let ours = Box::new(tape).backward(&gradients);
+
+        let (plain, parts) = (Plain::new(&weights, &Device::flex().autodiff()), Parts::new(model, &pack, 0.8));
+        let layers = 0..parameters.layers.len();
+        let out = parts.rows(&plain, layers.fold(parts.embed(&plain), |x, index| parts.layer(&plain, index, x)));
+        close("rows", 2e-5, &rows, &numbers(out.clone().inner()));
+        let loss = out * Tensor::from_inner(tensor(super::operation::matrix(packed, 6, 2)));
+        let theirs = loss.sum().backward();
+        for ((info, ours), leaf) in parameters.infos.iter().zip(&ours.0).zip(&plain.leaves) {
+            close(&info.name, 1e-3, ours, &numbers(leaf.grad(&theirs).expect("a gradient")));
         }
+    }
+}
+
+#[test]
+fn a_frozen_parameter_changes_no_other_gradient() {
+    let architecture = Architecture::new(&blueprint(Head::Tied)).expect("an architecture");
+    let parameters = architecture.parameters();
+    let weights = random_weights(&parameters, Stream::new(1, "init"));
+    let rotations = Rotations::new(architecture.layer.attention.rope);
+    let model =
+        Model { architecture: &architecture, parameters: &parameters, weights: &weights, rotations: &rotations };
+    let pack = pack(&samples());
+    let gradient = |trained: &dyn Fn(usize) -> bool| {
+        let length = |index| trained(index).then(|| weights.slice(index).len());
+        let sink = Sink::new((0..weights.count()).map(length));
+        let tape = GraphTape::forward(model, &pack, 1.0, sink, Execution::default());
+        Box::new(tape).backward(&row_gradients(&pack.counts).0).0
+    };
+    let all = gradient(&|_| true);
+    for parity in 0..2 {
+        let half = gradient(&|index| index % 2 == parity);
+        let expected: Vec<Vec<f32>> = all.iter().skip(parity).step_by(2).cloned().collect();
+        assert_eq!(half, expected);
     }
 }
