@@ -1036,7 +1036,8 @@ fn trap_a_variance_over_time_needs_two_visits() {
 
 #[test]
 fn trap_copies_of_a_prompt_are_one_visit() {
-    let curriculum = from(json!({"hint": {"adaptive": {}}, "order": {"one_shot": {}}}));
+    let curriculum =
+        from(json!({"hint": {"adaptive": {}}, "order": {"one_shot": {}}, "choose": {"accuracy_band": {}}}));
     let mut state = CurriculumState::default();
     curriculum.observe(1, &vec![(0, vec![Some(0.0); 8], None); 128], &mut state);
     let record = &state.prompts[&0];
@@ -1050,7 +1051,8 @@ fn trap_deferred_prompts_come_back() {
     let mut state = CurriculumState::default();
     let group = |p: usize, kl: f64| (p, vec![Some(0.0), Some(1.0)], Some(kl));
     curriculum.observe(1, &[group(0, 9.0)], &mut state);
-    assert_eq!(state.prompts[&0].deferred_until, None, "too few to judge by");
+    let until = |prompt: u64, state: &CurriculumState| state.prompts.get(&prompt).and_then(|r| r.deferred_until);
+    assert_eq!(until(0, &state), None, "too few to judge by");
     curriculum.observe(2, &(0..8).map(|p| group(p, 0.1 + 0.01 * p as f64)).collect::<Vec<_>>(), &mut state);
     assert_eq!(curriculum.admit_kl(&[Some(5.0), Some(0.1), None], &state)[0], Verdict::Discard(Reason::HighKl));
     curriculum.observe(3, &[group(5, 5.0)], &mut state);
@@ -1062,7 +1064,7 @@ fn trap_deferred_prompts_come_back() {
     curriculum.observe(14, &[group(5, 50.0)], &mut again);
     assert!(!chosen(15, &again).contains(&5));
     curriculum.observe(14, &[group(5, 0.1)], &mut state);
-    assert_eq!(state.prompts[&5].deferred_until, None);
+    assert_eq!(until(5, &state), None);
     assert_eq!(chosen(15, &state), shuffled(8, 4, 15, stream()));
     // Where all are deferred the run goes on.
     (0..8).for_each(|p| again.prompts.entry(p).or_default().deferred_until = Some(1000));

@@ -22,5 +22,5 @@ pub use recipe::{Recipe, RecipeError};
 pub use run::{Options, Seconds, Setup, Summary, cold_start, observe, run_dir, session, train};
 use run::{ledger, lock, timing};
 pub use sampling::world;
-pub use update::Workers;
+pub use update::{Workers, ema};
 use update::{optimizer, worker};

@@ -175,7 +175,9 @@ fn facts(run: &Run) -> Vec<Fact> {
     let (manifest, summary, recipe) = (run.manifest.as_ref(), run.summary.as_ref(), run.recipe.as_ref());
     let peak = summary.and_then(|s| s.peak_rss_bytes).max(run.step_peak_rss_bytes);
     let gap = summary.and_then(|s| s.logp_gap_max).or_else(|| run.values("logp_gap").into_iter().reduce(f64::max));
-    let best = summary.and_then(|s| s.best).map(|b| format!("step {}, {} greedy on dev", b.step, percent(b.accuracy)));
+    let best = summary
+        .and_then(|s| s.best.as_ref())
+        .map(|b| format!("step {}, {} {} on dev", b.step, b.metric, short(b.value)));
     let policy = recipe.map(|r| match &r.policy {
         PolicySource::Directory(path) => path.clone(),
         PolicySource::New(new) => format!("random weights, seed {}", new.seed),

@@ -132,7 +132,7 @@ impl Synthetic {
             steps: m.step,
             seed: m.seed,
             ended: "all steps are done".to_owned(),
-            eval: BeforeAfter { before: m.before.clone(), after: m.after.clone() },
+            eval: BeforeAfter { before: m.before.clone(), after: m.after.clone(), ema: None },
             seconds: m.seconds,
             tokens: m.tokens,
             peak_rss_bytes: Some(3 << 28),

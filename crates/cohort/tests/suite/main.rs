@@ -1,6 +1,7 @@
 //! The binary from outside: what it promises to whoever calls it, kills it, or gives it something broken.
 
 mod algorithms;
+mod best;
 mod calc;
 mod checkpoints;
 mod command_line;

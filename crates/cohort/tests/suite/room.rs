@@ -151,3 +151,26 @@ fn sharded_weights_are_the_same_policy() {
     let gone = place.cohort(&["logprobs", "--model", "shards", "--input", "rows.jsonl"]);
     gone.failed(5, &["model-00002-of-00002.safetensors"]);
 }
+
+/// Rollouts are read line by line: a file that is larger than all the memory that there is can be looked at.
+#[test]
+fn rollouts_larger_than_memory_can_be_looked_at() {
+    let place = Place::new();
+    place.train("run", &["--set", "train.steps=2"]).well();
+    let text = "x".repeat(1 << 20);
+    let mut file = fs::OpenOptions::new().append(true).open(place.path("run/rollouts.jsonl")).expect("a log");
+    for episode in 0..256 {
+        // Later ones are better: a reader that keeps the best keeps changing its mind.
+        let line = json!({ "step": 2, "slot": 9, "episode": episode, "prompt": "p", "completion": "c", "reward": episode,
+            "samples": [{ "tokens": [1], "stop": "length", "text": text }] });
+        std::io::Write::write_all(&mut file, format!("{line}\n").as_bytes()).expect("it is written");
+    }
+    drop(file);
+    // Less address space than the file has bytes.
+    let binary = env!("CARGO_BIN_EXE_cohort");
+    for command in ["inspect run --step 2 --sample 200", "report run"] {
+        let mut shell = Command::new("bash");
+        shell.args(["-c", &format!("ulimit -v 204800; exec {binary} {command}")]).current_dir(place.path(""));
+        Ran::of(shell.output().expect("bash runs")).well();
+    }
+}

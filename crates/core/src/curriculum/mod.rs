@@ -248,10 +248,29 @@ impl Curriculum {
         for (prompt, (count, rewards, divergences)) in pools {
             let record = state.prompts.entry(prompt as u64).or_default();
             record.seen += count;
-            record.visit(step, &rewards);
+            record.visit(step, &rewards, self.history());
             record.level = self.hint.next_level(record.level, &rewards);
             record.deferred_until = self.defer.until(step, threshold, &divergences);
+            if self.history() == 0 && record.level == 0 && record.deferred_until.is_none() {
+                // It says nothing to these choices, and a checkpoint keeps what is remembered.
+                state.prompts.remove(&(prompt as u64));
+            }
         }
+    }
+
+    /// How many of a prompt's latest visits are read by these choices; with 0 of them its rate is not read either.
+    fn history(&self) -> usize {
+        let order = match self.order {
+            Order::Shuffled | Order::OneShot { .. } => 0,
+            // The rate, and how old it is.
+            Order::EasyToHard { .. } => 1,
+        };
+        let choose = match self.choose {
+            Eligible::All => 0,
+            Eligible::AccuracyBand { .. } => 1,
+            Eligible::TopVariance { .. } => HISTORY,
+        };
+        order.max(choose)
     }
 }
 
@@ -265,4 +284,30 @@ fn head(universe: &[usize], count: usize, step: u64, state: &CurriculumState) ->
         .filter(|p| known.contains(p) && seen.insert(*p))
         .take(count)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remembered(curriculum: Curriculum) -> (usize, usize) {
+        let mut state = CurriculumState::default();
+        for step in 1..=3 * HISTORY as u64 {
+            let group = |prompt| (prompt, vec![Some(step as f64), Some(0.0)], None);
+            curriculum.observe(step, &[group(0), group(step as usize)], &mut state);
+        }
+        let visits = state.prompts.values().map(|record| record.visits.len()).max().unwrap_or(0);
+        (state.prompts.len(), visits)
+    }
+
+    #[test]
+    fn what_no_choice_reads_is_not_remembered() {
+        let all = 3 * HISTORY + 1;
+        let parse = |text: &str| serde_json::from_str::<Curriculum>(text).unwrap();
+        assert_eq!(remembered(Curriculum::default()), (0, 0), "a checkpoint does not grow with the prompts");
+        assert_eq!(remembered(parse(r#"{"filter": {"zero_variance": {}}}"#)), (0, 0));
+        assert_eq!(remembered(parse(r#"{"order": {"easy_to_hard": {}}}"#)), (all, 1));
+        assert_eq!(remembered(parse(r#"{"choose": {"accuracy_band": {}}}"#)), (all, 1));
+        assert_eq!(remembered(parse(r#"{"choose": {"top_variance": {}}}"#)), (all, HISTORY));
+    }
 }

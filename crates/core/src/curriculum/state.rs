@@ -27,7 +27,7 @@ pub struct CurriculumState {
 pub struct PromptRecord {
     /// Groups that were drawn for it.
     pub seen: u64,
-    /// The latest [`HISTORY`] steps in which it was scored, oldest first.
+    /// The latest steps in which it was scored, oldest first: as many as the recipe reads, at most [`HISTORY`].
     pub visits: VecDeque<Visit>,
     /// The mean reward by which it is sorted: that of the first visit; a 0 gives way to the first later one that is not.
     pub rate: Option<f64>,
@@ -55,7 +55,7 @@ impl CurriculumState {
 
     /// Notes rewards that were measured before the first step, by the starting policy.
     pub fn measure(&mut self, prompt: usize, rewards: &[Option<f64>]) {
-        self.prompts.entry(prompt as u64).or_default().visit(0, &scored(rewards));
+        self.prompts.entry(prompt as u64).or_default().visit(0, &scored(rewards), HISTORY);
     }
 
     pub(super) fn push_mean(&mut self, scored: &[f64], width: usize) {
@@ -68,12 +68,11 @@ impl CurriculumState {
 }
 
 impl PromptRecord {
-    pub(super) fn visit(&mut self, step: u64, scored: &[f64]) {
-        let Some(mean) = mean(scored) else { return };
+    /// Notes a visit and keeps the latest `history`; without any nothing is noted.
+    pub(super) fn visit(&mut self, step: u64, scored: &[f64], history: usize) {
+        let Some(mean) = mean(scored).filter(|_| history > 0) else { return };
         self.visits.push_back(Visit { step, mean, variance: (scored.len() > 1).then(|| variance(scored)) });
-        if self.visits.len() > HISTORY {
-            self.visits.pop_front();
-        }
+        self.visits.drain(..self.visits.len().saturating_sub(history));
         if self.rate.is_none_or(|rate| rate == 0.0) {
             self.rate = Some(mean);
         }
@@ -126,7 +125,7 @@ mod tests {
     fn history_is_bounded_and_the_first_rate_stays() {
         let mut record = PromptRecord::default();
         for step in 1..=HISTORY as u64 + 5 {
-            record.visit(step, &[step as f64, step as f64]);
+            record.visit(step, &[step as f64, step as f64], HISTORY);
         }
         assert_eq!(record.visits.len(), HISTORY);
         assert_eq!(record.visits[0], Visit { step: 6, mean: 6.0, variance: Some(0.0) });
@@ -136,12 +135,12 @@ mod tests {
     #[test]
     fn a_rate_of_zero_gives_way_and_an_unscored_group_is_no_visit() {
         let mut record = PromptRecord::default();
-        record.visit(1, &[]);
+        record.visit(1, &[], HISTORY);
         assert_eq!((record.rate, record.visits.len()), (None, 0));
-        record.visit(2, &[0.0]);
+        record.visit(2, &[0.0], HISTORY);
         assert_eq!((record.rate, record.visits[0].variance), (Some(0.0), None));
-        record.visit(3, &[0.0, 1.0]);
-        record.visit(4, &[1.0, 1.0]);
+        record.visit(3, &[0.0, 1.0], HISTORY);
+        record.visit(4, &[1.0, 1.0], HISTORY);
         assert_eq!(record.rate, Some(0.5));
     }
 

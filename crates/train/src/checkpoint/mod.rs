@@ -4,6 +4,7 @@
 //! step-000012/
 //!   model.safetensors, config.json, tokenizer.json, ..   the main policy, in the Hugging Face layout
 //!   optimizer.safetensors                                  two moments a parameter
+//!   ema/                                                   the averaged weights, a directory of the same layout
 //!   state.json                                             what else the stage needs to go on
 //!   checksums.json                                         SHA-256 of every file and every tensor
 //! ```
@@ -32,6 +33,8 @@ use crate::optimizer::Optimizer;
 pub const WEIGHTS: &str = "model.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
+/// The folder of a checkpoint that the averaged weights stand in.
+pub const EMA: &str = "ema";
 
 /// Why a checkpoint could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -56,12 +59,15 @@ fn of_tensor(tensor: &Option<String>) -> String {
 pub struct Parts<'a, S> {
     pub policy: &'a dyn Policy,
     pub optimizer: Option<&'a Optimizer>,
+    /// The averaged weights.
+    pub ema: Option<&'a dyn Policy>,
     pub state: &'a S,
 }
 
 /// Writes a checkpoint to `directory`, replacing what stands there.
 pub fn write<S: Serialize>(directory: &Path, step: u64, parts: &Parts<'_, S>) -> Result<(), CheckpointError> {
     finite(parts.policy, step)?;
+    parts.ema.map_or(Ok(()), |ema| finite(ema, step))?;
     let failed = |source| CheckpointError::Write { path: directory.to_owned(), source };
     let parent = directory.parent().unwrap_or(Path::new("."));
     let name = directory.file_name().unwrap_or_default().to_string_lossy();
@@ -84,14 +90,16 @@ fn stage<S: Serialize>(staging: &Path, parts: &Parts<'_, S>) -> io::Result<()> {
         fs::remove_dir_all(staging)?;
     }
     fs::create_dir_all(staging)?;
-    for asset in parts.policy.assets() {
-        let path = staging.join(&asset.name);
-        path.parent().map_or(Ok(()), fs::create_dir_all)?;
-        write_synced(&path, &asset.bytes)?;
-    }
     let policy = parts.policy;
-    let entries = policy.parameters().iter().enumerate().map(|(i, p)| (p.name.clone(), p.shape.clone(), i));
-    write_tensors(&staging.join(WEIGHTS), entries, |&index, look| policy.read(index, look))?;
+    write_model(staging, policy)?;
+    if let Some(ema) = parts.ema {
+        let folder = staging.join(EMA);
+        fs::create_dir(&folder)?;
+        write_model(&folder, ema)?;
+        // Sums of its own: it is loaded without what stands around it.
+        checksum::write(&folder)?;
+        sync_directory(&folder)?;
+    }
     if let Some(optimizer) = parts.optimizer {
         let entries = optimizer.tensors(policy.parameters());
         write_tensors(&staging.join(OPTIMIZER), entries.into_iter(), |values, look| look(values))?;
@@ -99,6 +107,26 @@ fn stage<S: Serialize>(staging: &Path, parts: &Parts<'_, S>) -> io::Result<()> {
     write_synced(&staging.join(STATE), &serde_json::to_vec_pretty(parts.state).map_err(io::Error::other)?)?;
     checksum::write(staging)?;
     sync_directory(staging)
+}
+
+/// A directory that loads: weights and what belongs beside them.
+fn write_model(folder: &Path, policy: &dyn Policy) -> io::Result<()> {
+    for asset in policy.assets() {
+        let path = folder.join(&asset.name);
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        write_synced(&path, &asset.bytes)?;
+    }
+    let entries = policy.parameters().iter().enumerate().map(|(i, p)| (p.name.clone(), p.shape.clone(), i));
+    write_tensors(&folder.join(WEIGHTS), entries, |&index, look| policy.read(index, look))
+}
+
+fn read_model(folder: &Path, policy: &mut dyn Policy) -> Result<(), CheckpointError> {
+    let parameters = policy.parameters().to_vec();
+    read_tensors(
+        &folder.join(WEIGHTS),
+        parameters.iter().enumerate().map(|(i, p)| (p.name.clone(), p.shape.clone(), i)),
+        |index, values| policy.write(index, &mut |slot| slot.copy_from_slice(values)),
+    )
 }
 
 fn finite(policy: &dyn Policy, step: u64) -> Result<(), CheckpointError> {
@@ -119,20 +147,21 @@ pub fn read<S: DeserializeOwned>(
     optimizer: Option<&mut Optimizer>,
 ) -> Result<S, CheckpointError> {
     verify(directory)?;
-    let parameters = policy.parameters().to_vec();
-    read_tensors(
-        &directory.join(WEIGHTS),
-        parameters.iter().enumerate().map(|(i, p)| (p.name.clone(), p.shape.clone(), i)),
-        |index, values| policy.write(index, &mut |slot| slot.copy_from_slice(values)),
-    )?;
+    read_model(directory, policy)?;
+    let parameters = policy.parameters();
     if let Some(optimizer) = optimizer {
-        let shapes: Vec<_> = optimizer.tensors(&parameters).into_iter().map(|(name, shape, _)| (name, shape)).collect();
+        let shapes: Vec<_> = optimizer.tensors(parameters).into_iter().map(|(name, shape, _)| (name, shape)).collect();
         let entries = shapes.into_iter().enumerate().map(|(i, (name, shape))| (name, shape, i));
         read_tensors(&directory.join(OPTIMIZER), entries, |index, values| optimizer.restore(index, values))?;
     }
     let path = directory.join(STATE);
     let bytes = fs::read(&path).map_err(|source| CheckpointError::Read { path: path.clone(), source })?;
     serde_json::from_slice(&bytes).map_err(|e| CheckpointError::Corrupt { path, tensor: None, problem: e.to_string() })
+}
+
+/// Reads the averaged weights of a checkpoint that [`read`] has verified: its sums are also of them.
+pub fn read_ema(directory: &Path, average: &mut dyn Policy) -> Result<(), CheckpointError> {
+    read_model(&directory.join(EMA), average)
 }
 
 /// Writes a file so that it is on the disk when the call returns.

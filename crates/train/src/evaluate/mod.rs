@@ -1,8 +1,11 @@
 //! How good a policy is on a split: greedily, and over several samples a prompt.
 
+mod metric;
 pub mod preflight;
 
 use std::collections::BTreeMap;
+
+pub use metric::DevMetric;
 
 use cohort_core::{Decoding, Group, Policy, Stream, interval, pass_at_k};
 use cohort_env::Split;

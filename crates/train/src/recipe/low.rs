@@ -16,6 +16,8 @@ use cohort_core::{
 use cohort_env::{task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
 use serde::{Deserialize, Serialize};
 
+use crate::{ema::EmaSection, evaluate::DevMetric};
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Low {
@@ -265,6 +267,12 @@ pub struct TrainSection {
     pub save_every: u64,
     /// Checkpoints kept beside the best one.
     pub keep_checkpoints: usize,
+    /// An average of the weights, kept beside them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema: Option<EmaSection>,
+    /// What divergences are measured from, where the recipe has one.
+    #[serde(skip_serializing_if = "ReferenceSection::is_default")]
+    pub reference: ReferenceSection,
     /// One a core unless told. Changes no number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<usize>,
@@ -288,8 +296,27 @@ impl Default for TrainSection {
             groups_per_block: 4,
             save_every: 10,
             keep_checkpoints: 2,
+            ema: None,
+            reference: ReferenceSection::default(),
             workers: None,
         }
+    }
+}
+
+/// How the reference policy moves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReferenceSection {
+    /// It stays what the rl stage started from.
+    #[default]
+    Frozen,
+    /// It is the average of `train.ema`, as it is before the step.
+    Ema,
+}
+
+impl ReferenceSection {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -327,8 +354,17 @@ pub struct EvalSection {
     /// Most test prompts of the evaluations before and after.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
-    /// Steps between greedy evaluations on dev; 0 for none.
+    /// Steps between evaluations on dev; 0 for none.
     pub every: u64,
+    /// The number on dev that chooses the best checkpoint.
+    #[serde(skip_serializing_if = "DevMetric::is_default")]
+    pub metric: DevMetric,
+    /// Ends the rl stage after so many looks at dev without a gain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u64>,
+    /// A gain is more than this.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub min_delta: f64,
     /// Most dev prompts of those.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dev_limit: Option<usize>,
@@ -336,8 +372,21 @@ pub struct EvalSection {
 
 impl Default for EvalSection {
     fn default() -> Self {
-        Self { correct: None, samples: 8, limit: None, every: 0, dev_limit: None }
+        Self {
+            correct: None,
+            samples: 8,
+            limit: None,
+            every: 0,
+            metric: DevMetric::default(),
+            patience: None,
+            min_delta: 0.0,
+            dev_limit: None,
+        }
     }
+}
+
+fn is_zero(x: &f64) -> bool {
+    *x == 0.0
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

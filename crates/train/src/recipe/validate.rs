@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use cohort_core::{
     Curriculum, Decoding, Method,
-    curriculum::{Augment, Hint},
+    curriculum::{Augment, Defer, Hint},
     objective::{RowsAt, Staleness, Surrogate},
     reward::RewardRule,
 };
@@ -12,8 +12,9 @@ use cohort_core::{
 use super::{
     OptimizerConfig, PolicySource, Recipe, Reward, Rollout, Source, Supervised, TaskSource,
     error::RecipeError,
-    low::{Low, StageName},
+    low::{Low, ReferenceSection, StageName},
 };
+use crate::evaluate::DevMetric;
 
 /// Names what is wrong with a key.
 struct Check<'a> {
@@ -72,6 +73,8 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
     group_size(&check, low)?;
     let optimizer = train(&check, low)?;
     let correct = correct(&check, low)?;
+    evaluation(&check, low)?;
+    average(&check, low, method.reads_reference() || low.curriculum.defer != Defer::None)?;
     let row_temperature = match low.objective.at {
         RowsAt::SamplingTemperature => rollout.decoding.row_temperature(),
         RowsAt::One => 1.0,
@@ -357,6 +360,45 @@ fn train(check: &Check<'_>, low: &Low) -> Result<OptimizerConfig, RecipeError> {
     optimizer_of(check, "train", &optimizer)?;
     check.at_least("preflight.prompts", low.preflight.prompts, 1, "prompts that are sampled before the rl stage")?;
     Ok(optimizer)
+}
+
+/// What is looked at on dev.
+fn evaluation(check: &Check<'_>, low: &Low) -> Result<(), RecipeError> {
+    let eval = &low.eval;
+    check.finite_from("eval.min_delta", eval.min_delta, 0.0)?;
+    if let DevMetric::PassAt { k, samples } = eval.metric {
+        check.at_least("eval.metric.pass_at.k", k, 1, "samples of which one is to be right")?;
+        check.at_least("eval.metric.pass_at.samples", samples.unwrap_or(k), k, "samples a prompt, no fewer than k")?;
+    }
+    if let Some(patience) = eval.patience {
+        check.at_least("eval.patience", patience as usize, 1, "looks at dev without a gain")?;
+        if eval.every == 0 {
+            let hint = "give eval.every, for example 10";
+            return check.fail("eval.patience", "needs looks at dev", "eval.every = 0", hint);
+        }
+    }
+    Ok(())
+}
+
+/// The averaged weights, and who reads them.
+fn average(check: &Check<'_>, low: &Low, has_reference: bool) -> Result<(), RecipeError> {
+    if let Some(ema) = &low.train.ema {
+        if !(0.0..1.0).contains(&ema.decay) {
+            return check.fail("train.ema.decay", "must lie in [0, 1)", ema.decay, "for example 0.999");
+        }
+        check.at_least("train.ema.every", ema.every as usize, 1, "updates between two moves of the average")?;
+    }
+    match low.train.reference {
+        ReferenceSection::Frozen => Ok(()),
+        ReferenceSection::Ema if low.train.ema.is_none() => {
+            check.fail("train.reference", "needs averaged weights", "ema", "give train.ema = { decay = 0.99 }")
+        }
+        ReferenceSection::Ema if !has_reference => {
+            let hint = "give objective.kl or reward.kl, or leave the key out";
+            check.fail("train.reference", "is read by nothing: the recipe measures no divergence", "ema", hint)
+        }
+        ReferenceSection::Ema => Ok(()),
+    }
 }
 
 fn correct(check: &Check<'_>, low: &Low) -> Result<String, RecipeError> {

@@ -61,7 +61,7 @@ impl ColdStart {
             // Another process was first; the entry is a function of its name.
             return Ok(());
         }
-        checkpoint::write(&self.path, state.step, &Parts { policy, optimizer: None, state })
+        checkpoint::write(&self.path, state.step, &Parts { policy, optimizer: None, ema: None, state })
     }
 }
 

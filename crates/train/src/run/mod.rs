@@ -25,17 +25,18 @@ use sha2::{Digest, Sha256};
 use crate::{
     checkpoint::{self, CHECKSUMS},
     cold_start::ColdStart,
+    ema::{Ema, HeldOut},
     error::Error,
-    evaluate::{Evaluation, Plan},
+    evaluate::{DevMetric, Evaluation, Plan},
     ledger::Ledger,
     lock::Lock,
     observe::{Event, Observer},
     optimizer::Optimizer,
     preflight::{Preflight, preflight},
-    recipe::{Recipe, hex},
+    recipe::{Recipe, hex, low::ReferenceSection},
     run_dir::{RunDir, RunState, Start, Tokens, read_manifest},
-    session::{Best, Interrupt, Session, StageState, checkpoint_name, hold_sum, sum_of},
-    stage::{RL, RlStage, SUPERVISED, SupervisedStage, drive},
+    session::{Interrupt, Session, StageState, checkpoint_name, hold_sum, sum_of},
+    stage::{RL, Reference, RlStage, SUPERVISED, SupervisedStage, drive},
     timing::{peak_rss_bytes, timed},
     worker::Workers,
     world::World,
@@ -77,12 +78,23 @@ pub struct Summary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logp_gap_max: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub best: Option<Best>,
+    pub best: Option<BestCheckpoint>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preflight: Option<Preflight>,
     pub recipe_hash: String,
     pub cohort_version: String,
     pub cpu: String,
+}
+
+/// The checkpoint that `checkpoints/best` names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BestCheckpoint {
+    pub step: u64,
+    /// What was compared on dev.
+    #[serde(default)]
+    pub metric: String,
+    #[serde(alias = "accuracy")]
+    pub value: f64,
 }
 
 /// Evaluations on the test split, which nothing else looks at; absent where the task has none.
@@ -92,6 +104,9 @@ pub struct BeforeAfter {
     pub before: Option<Evaluation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Evaluation>,
+    /// The averaged weights, where `train.ema.evaluate` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema: Option<Evaluation>,
 }
 
 /// Runs a recipe, or goes on with a run of it. A complete run is left as it is.
@@ -160,6 +175,7 @@ fn go(
         observer.event(Event::Warning(&format!("rows left out of the data: {skipped}")));
     }
     recipe.notes().iter().for_each(|note| observer.event(Event::Note(note)));
+    check_dev(recipe, world)?;
     let optimizer = Optimizer::new(recipe.optimizer, setup.policy.parameters());
     let mut session = Session {
         recipe,
@@ -168,6 +184,7 @@ fn go(
         directory,
         policy: setup.policy,
         optimizer,
+        ema: None,
         state: StageState::default(),
         observer,
         interrupt: options.interrupt.clone(),
@@ -177,7 +194,12 @@ fn go(
         started: Instant::now(),
     };
     cold_start(&mut session, options)?;
-    let reference = recipe.has_reference().then(|| session.policy.duplicate());
+    let reference = match (recipe.has_reference(), recipe.train.reference) {
+        (false, _) => Reference::None,
+        (true, ReferenceSection::Frozen) => Reference::Frozen(session.policy.duplicate()),
+        (true, ReferenceSection::Ema) => Reference::Average,
+    };
+    session.ema = recipe.train.ema.as_ref().map(|section| Ema::new(section, session.policy.as_ref()));
     before(&mut session)?;
     let spent = session.directory.manifest.seconds;
     let mut stage = RlStage::new(recipe, session.world, reference, ledger, spent.total - spent.cold_start);
@@ -186,8 +208,33 @@ fn go(
     drive(&mut stage, &mut session)?;
     drop(stage);
     Ledger::discard(session.directory.path())?;
-    let after = evaluate_test(&mut session, "after")?;
-    finish(session, after)
+    let after = evaluate_test(&mut session, "after", |s| s.policy.as_ref())?;
+    let is_asked = recipe.train.ema.as_ref().is_some_and(|ema| ema.evaluate.contains(&HeldOut::Test));
+    let ema = match &session.ema {
+        Some(_) if is_asked => evaluate_test(&mut session, "after, averaged weights", |s| {
+            s.ema.as_ref().map_or(s.policy.as_ref(), Ema::policy)
+        })?,
+        _ => None,
+    };
+    finish(session, after, ema)
+}
+
+/// Whether dev has what the recipe wants to see there.
+fn check_dev(recipe: &Recipe, world: &World) -> Result<(), Error> {
+    let (dev, eval) = (world.task.items(Split::Dev), &recipe.eval);
+    let refuse = |key, problem, got: &str, hint| Err(Error::Recipe(recipe.refuse(key, problem, got, hint)));
+    if eval.every > 0 && eval.patience.is_some() && dev.is_empty() {
+        return refuse("eval.patience", "needs a dev split", "none", "set rows aside with data.dev");
+    }
+    match &eval.metric {
+        DevMetric::Reward { term } if !world.term_names().contains(&term.as_str()) => {
+            refuse("eval.metric.reward.term", "must name a reward term", term, "`reward.terms` names them")
+        }
+        DevMetric::Loss if eval.every > 0 && !dev.is_empty() && dev.iter().all(|item| item.solution.is_none()) => {
+            refuse("eval.metric", "needs worked solutions on dev", "loss", "give data.solution, or another metric")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Brings the policy to where the rl stage starts: by its own weights, a supervised stage, or the cache of one.
@@ -259,26 +306,31 @@ fn before(session: &mut Session<'_>) -> Result<(), Error> {
     if let Some(warning) = warning {
         session.observer.event(Event::Warning(&warning));
     }
-    let evaluation = evaluate_test(session, "before")?;
+    let evaluation = evaluate_test(session, "before", |s| s.policy.as_ref())?;
     session.directory.manifest.stage = RL.to_owned();
     session.directory.manifest.preflight = Some(look);
     session.directory.manifest.before = evaluation;
     session.commit_logs()
 }
 
-/// Evaluates the test split, with the same draws before and after; `None` where the task has none.
-fn evaluate_test(session: &mut Session<'_>, when: &str) -> Result<Option<Evaluation>, Error> {
+/// Evaluates weights of the session on the test split, with the same draws before and after; `None` where the task has
+/// none.
+fn evaluate_test(
+    session: &mut Session<'_>,
+    when: &str,
+    weights: impl for<'s> Fn(&'s Session<'_>) -> &'s dyn Policy,
+) -> Result<Option<Evaluation>, Error> {
     if session.world.task.items(Split::Test).is_empty() {
         return Ok(None);
     }
     let recipe = session.recipe;
     let plan = Plan::of_recipe(recipe, Split::Test, Stream::new(recipe.seed, "rl/test"));
-    let evaluation = session.timed_eval(|s| plan.run(s.world, s.policy.as_ref(), s.workers))?.evaluation;
+    let evaluation = session.timed_eval(|s| plan.run(s.world, weights(s), s.workers))?.evaluation;
     session.observer.event(Event::Evaluation { when, split: "test", evaluation: &evaluation });
     Ok(Some(evaluation))
 }
 
-fn finish(mut session: Session<'_>, after: Option<Evaluation>) -> Result<Summary, Error> {
+fn finish(mut session: Session<'_>, after: Option<Evaluation>, ema: Option<Evaluation>) -> Result<Summary, Error> {
     session.directory.manifest.after = after.clone();
     session.commit_logs()?;
     let manifest = &session.directory.manifest;
@@ -289,12 +341,16 @@ fn finish(mut session: Session<'_>, after: Option<Evaluation>) -> Result<Summary
         steps: session.state.step,
         seed: session.recipe.seed,
         ended: session.state.ended.clone().unwrap_or_default(),
-        eval: BeforeAfter { before: manifest.before.clone(), after },
+        eval: BeforeAfter { before: manifest.before.clone(), after, ema },
         seconds: manifest.seconds,
         tokens: manifest.tokens,
         peak_rss_bytes: peak_rss_bytes(),
         logp_gap_max: is_measured.then_some(session.state.logp_gap_max),
-        best: session.state.best,
+        best: session.state.best.map(|best| BestCheckpoint {
+            step: best.step,
+            metric: session.recipe.eval.metric.name(),
+            value: best.value,
+        }),
         preflight: manifest.preflight.clone(),
         recipe_hash: manifest.recipe_hash.clone(),
         cohort_version: manifest.cohort_version.clone(),

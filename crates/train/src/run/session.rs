@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     checkpoint::{self, CHECKSUMS, CheckpointError, Parts},
+    ema::Ema,
     error::Error,
     evaluate::Evaluation,
     observe::{Event, Observer},
@@ -55,6 +56,9 @@ pub struct StageState {
     pub curriculum: CurriculumState,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best: Option<Best>,
+    /// Looks at dev since the best one.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub looks_without_gain: u64,
     /// Why the stage is over, once it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<String>,
@@ -64,7 +68,13 @@ pub struct StageState {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Best {
     pub step: u64,
-    pub accuracy: f64,
+    /// Of `eval.metric`.
+    #[serde(alias = "accuracy")]
+    pub value: f64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// A run under way.
@@ -75,6 +85,8 @@ pub struct Session<'a> {
     pub directory: RunDir,
     pub policy: Box<dyn Policy>,
     pub optimizer: Optimizer,
+    /// The averaged weights of the rl stage.
+    pub ema: Option<Ema>,
     pub state: StageState,
     pub observer: &'a mut dyn Observer,
     pub interrupt: Interrupt,
@@ -99,7 +111,12 @@ impl Session<'_> {
         let name = checkpoint_name(&self.state.stage, self.state.step);
         let path = self.directory.checkpoints().join(&name);
         self.state.updates = self.optimizer.updates;
-        let parts = Parts { policy: self.policy.as_ref(), optimizer: Some(&self.optimizer), state: &self.state };
+        let parts = Parts {
+            policy: self.policy.as_ref(),
+            optimizer: Some(&self.optimizer),
+            ema: self.ema.as_ref().map(Ema::policy),
+            state: &self.state,
+        };
         fs::create_dir_all(path.parent().unwrap_or(&path)).map_err(Error::io(path.display().to_string()))?;
         checkpoint::write(&path, self.state.step, &parts)?;
         self.seconds.save += seconds(started.elapsed());
@@ -158,6 +175,9 @@ impl Session<'_> {
         hold_sum(&path, self.directory.manifest.checkpoint_sha256.as_deref())?;
         self.state = checkpoint::read(&path, self.policy.as_mut(), Some(&mut self.optimizer))?;
         self.optimizer.updates = self.state.updates;
+        if let Some(ema) = &mut self.ema {
+            checkpoint::read_ema(&path, ema.policy_mut())?;
+        }
         Ok(())
     }
 
@@ -185,6 +205,9 @@ impl Session<'_> {
             Passed::Finite(pass) => {
                 let norm = pass.gradient.norm();
                 self.optimizer.apply(self.policy.as_mut(), &pass.gradient, norm, lr);
+                if let Some(ema) = &mut self.ema {
+                    ema.follow(self.policy.as_ref(), self.optimizer.updates);
+                }
                 self.state.skipped_in_a_row = 0;
                 metrics.merge(&pass.metrics);
                 metrics.add("grad_norm", Metric::mean_of(norm));

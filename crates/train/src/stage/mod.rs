@@ -10,7 +10,7 @@ use std::time::Instant;
 use cohort_core::metric::Metrics;
 use serde_json::json;
 
-pub use rl::RlStage;
+pub use rl::{Reference, RlStage};
 pub use supervised::SupervisedStage;
 
 use crate::{

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use cohort_core::{
-    Author, Comparison, Group, Method, Policy, RowSpec, Rows, Sample, Stream,
+    Author, Comparison, Group, Method, Policy, RowSpec, Rows, Sample,
     metric::{Metric, Metrics},
     objective::{Estimator, RatioContext},
 };
@@ -11,25 +11,33 @@ use cohort_env::Split;
 
 use super::{Next, RL, Report, Stage, draw::draw, record};
 use crate::{
+    ema::HeldOut,
     error::Error,
-    evaluate::{Greedy, Plan},
     ledger::Ledger,
     recipe::Recipe,
     run_dir::{LogName, Tokens},
     session::{Best, Session},
     timing::{Seconds, timed},
     update::{Batch, Pass, Passed},
-    worker::Workers,
     world::World,
 };
+
+/// What divergences are measured from.
+pub enum Reference {
+    /// The recipe measures none.
+    None,
+    /// The policy that the stage started from.
+    Frozen(Box<dyn Policy>),
+    /// The session's averaged weights, as they are before the step.
+    Average,
+}
 
 /// The rl stage of a recipe.
 pub struct RlStage<'a> {
     recipe: &'a Recipe,
     /// The recipe's, with the weights of the world's terms.
     method: Method,
-    /// The frozen policy that divergences are measured from, where the recipe has one.
-    reference: Option<Box<dyn Policy>>,
+    reference: Reference,
     /// Verdicts of steps that were begun before a crash, so that no clock is asked twice.
     ledger: Ledger,
     /// Seconds of the stage before this process.
@@ -37,13 +45,7 @@ pub struct RlStage<'a> {
 }
 
 impl<'a> RlStage<'a> {
-    pub fn new(
-        recipe: &'a Recipe,
-        world: &World,
-        reference: Option<Box<dyn Policy>>,
-        ledger: Ledger,
-        seconds_before: f64,
-    ) -> Self {
+    pub fn new(recipe: &'a Recipe, world: &World, reference: Reference, ledger: Ledger, seconds_before: f64) -> Self {
         Self { recipe, method: world.method(&recipe.method), reference, ledger, seconds_before }
     }
 
@@ -53,13 +55,17 @@ impl<'a> RlStage<'a> {
 
     /// The reference's log-probabilities of every sample, group by group: in the loss beside the trainer's rows, in the
     /// reward beside the sampler's.
-    fn reference_logp(&self, groups: &[Group], workers: Workers, step: u64) -> Result<Vec<Vec<Vec<f64>>>, Error> {
-        let Some(reference) = &self.reference else { return Ok(Vec::new()) };
+    fn reference_logp(&self, session: &Session<'_>, groups: &[Group], step: u64) -> Result<Vec<Vec<Vec<f64>>>, Error> {
+        let reference = match (&self.reference, &session.ema) {
+            (Reference::Frozen(policy), _) => policy.as_ref(),
+            (Reference::Average, Some(ema)) => ema.policy(),
+            (Reference::None, _) | (Reference::Average, None) => return Ok(Vec::new()),
+        };
         let spec = match self.method.reward_kl {
             Some(_) => RowSpec { temperature: self.recipe.rollout.decoding.row_temperature() },
             None => self.spec(),
         };
-        let rows = workers.map("scoring", groups.len(), |g| {
+        let rows = session.workers.map("scoring", groups.len(), |g| {
             let samples: Vec<&Sample> = groups[g].samples().collect();
             reference.rows(&samples, spec).map_err(|source| Error::Policy { step, source })
         })?;
@@ -67,7 +73,7 @@ impl<'a> RlStage<'a> {
     }
 
     /// What methods see of the groups.
-    fn comparisons(&self, world: &World, groups: &[Group], ref_logp: Vec<Vec<f64>>) -> Vec<Comparison> {
+    fn comparisons(&self, world: &World, groups: &[&Group], ref_logp: Vec<Vec<f64>>) -> Vec<Comparison> {
         let terms = world.term_names();
         let mut comparisons: Vec<Comparison> = groups.iter().map(|group| Comparison::of_group(group, &terms)).collect();
         let trajectories = comparisons.iter_mut().flat_map(|c| &mut c.trajectories);
@@ -79,7 +85,7 @@ impl<'a> RlStage<'a> {
     fn reinforce(
         &self,
         session: &mut Session<'_>,
-        groups: &[Group],
+        groups: &[&Group],
         batch: &Batch<'_>,
         step: u64,
         metrics: &mut Metrics,
@@ -181,7 +187,7 @@ impl Stage for RlStage<'_> {
         session.state.memory.set_run("step", step as f64);
         let mut curriculum = session.state.curriculum.clone();
         let mut drawn = draw(self.recipe, &self.ledger, session, &mut curriculum, step, &mut seconds)?;
-        let ref_logp = timed(&mut seconds.score, || self.reference_logp(&drawn.groups, session.workers, step))?;
+        let ref_logp = timed(&mut seconds.score, || self.reference_logp(session, &drawn.groups, step))?;
         let divergences = divergences(&drawn.groups, &ref_logp);
         let trained_divergences: Vec<Option<f64>> = drawn.trained().iter().map(|&slot| divergences[slot]).collect();
         drawn.admit(&self.recipe.curriculum.admit_kl(&trained_divergences, &curriculum));
@@ -193,15 +199,15 @@ impl Stage for RlStage<'_> {
             trained_divergences.iter().flatten().for_each(|&kl| metrics.add("kl", Metric::mean_of(kl)));
         }
         let slots = drawn.trained();
-        let mut groups: Vec<Group> = slots.iter().map(|&slot| drawn.groups[slot].clone()).collect();
         let ref_logp = match ref_logp.is_empty() {
             true => Vec::new(),
             false => slots.iter().flat_map(|&slot| ref_logp[slot].iter().cloned()).collect(),
         };
-        let mut comparisons = self.comparisons(world, &groups, ref_logp);
+        let mut comparisons = self.comparisons(world, &drawn.trained_groups(), ref_logp);
         let credits = self.method.credit(&mut comparisons, &mut session.state.memory);
         let credits = credits.map_err(|source| Error::Method { step, source })?;
-        record::outcomes(&comparisons, &mut groups);
+        record::outcomes(&comparisons, drawn.trained_groups_mut());
+        let groups = drawn.trained_groups();
         let batch = Batch {
             samples: groups.iter().map(|group| group.samples().collect()).collect(),
             comparisons: &comparisons,
@@ -232,35 +238,48 @@ impl Stage for RlStage<'_> {
         if self.recipe.train.max_tokens.is_some_and(|most| sampled >= most) {
             return Some(format!("{sampled} tokens were sampled"));
         }
+        let looks = session.state.looks_without_gain;
+        if let (Some(patience), Some(best)) = (self.recipe.eval.patience, session.state.best)
+            && looks >= patience
+        {
+            let metric = self.recipe.eval.metric.name();
+            let Best { step, value } = best;
+            return Some(format!(
+                "{metric} on dev was best at step {step} ({value:.4}), and no better in {looks} looks since"
+            ));
+        }
         let seconds = self.seconds_before + session.started.elapsed().as_secs_f64();
         let over = self.recipe.train.max_seconds.is_some_and(|most| seconds >= most);
         over.then(|| format!("{seconds:.0} seconds are over"))
     }
 
     fn after(&mut self, session: &mut Session<'_>, step: u64) -> Result<Next, Error> {
-        let mut next = Next::Go;
-        let eval = &self.recipe.eval;
+        let (recipe, eval) = (self.recipe, &self.recipe.eval);
         let has_dev = !session.world.task.items(Split::Dev).is_empty();
-        if eval.every > 0 && has_dev && step.is_multiple_of(eval.every) {
-            let plan = Plan {
-                split: Split::Dev,
-                limit: eval.dev_limit,
-                greedy: Greedy::Yes,
-                samples: 0,
-                decoding: self.recipe.rollout.decoding,
-                max_actions: self.recipe.rollout.max_new_tokens,
-                stream: Stream::new(self.recipe.seed, "rl/dev"),
-                step,
-            };
-            let evaluation = session.timed_eval(|s| plan.run(s.world, s.policy.as_ref(), s.workers))?.evaluation;
-            session.note_evaluation(RL, "dev", step, &evaluation, LogName::Metrics)?;
-            let accuracy = evaluation.get("greedy").unwrap_or(0.0);
-            if session.state.best.is_none_or(|best| accuracy > best.accuracy) {
-                session.state.best = Some(Best { step, accuracy });
-                next = Next::Save;
+        if eval.every == 0 || !has_dev || !step.is_multiple_of(eval.every) {
+            return Ok(Next::Go);
+        }
+        let look = |s: &Session<'_>, policy: &dyn Policy| eval.metric.measure(recipe, s.world, policy, s.workers, step);
+        let (evaluation, value) = session.timed_eval(|s| look(s, s.policy.as_ref()))?;
+        session.note_evaluation(RL, "dev", step, &evaluation, LogName::Metrics)?;
+        let is_asked = recipe.train.ema.as_ref().is_some_and(|ema| ema.evaluate.contains(&HeldOut::Dev));
+        let averaged = session.timed_eval(|s| s.ema.as_ref().filter(|_| is_asked).map(|ema| look(s, ema.policy())));
+        if let Some((evaluation, _)) = averaged.transpose()? {
+            session.note_evaluation(RL, "ema/dev", step, &evaluation, LogName::Metrics)?;
+        }
+        let gains =
+            |value: &f64| session.state.best.is_none_or(|best| eval.metric.gain(*value, best.value) > eval.min_delta);
+        match value.filter(gains) {
+            Some(value) => {
+                session.state.best = Some(Best { step, value });
+                session.state.looks_without_gain = 0;
+                Ok(Next::Save)
+            }
+            None => {
+                session.state.looks_without_gain += 1;
+                Ok(Next::Go)
             }
         }
-        Ok(next)
     }
 }
 

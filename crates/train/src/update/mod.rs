@@ -1,5 +1,6 @@
 //! One optimizer update from a batch of examples: rows, row gradients, backward, sum.
 
+pub mod ema;
 mod gradient_sum;
 pub(crate) mod optimizer;
 pub(crate) mod worker;

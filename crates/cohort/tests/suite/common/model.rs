@@ -64,7 +64,8 @@ fn save(directory: &Path, vocabulary: usize, positions: usize, tokenizer: Vec<As
     };
     let architecture = Architecture::new(&blueprint).expect("a possible architecture");
     let policy = TextPolicy::new(architecture, tokenizer, Stream::new(3, "model")).expect("a policy");
-    checkpoint::write(directory, 0, &Parts { policy: &policy, optimizer: None, state: &json!({}) }).expect("written");
+    checkpoint::write(directory, 0, &Parts { policy: &policy, optimizer: None, ema: None, state: &json!({}) })
+        .expect("written");
     // What others write has no sums.
     for ours in ["checksums.json", "state.json"] {
         fs::remove_file(directory.join(ours)).expect("it was written");

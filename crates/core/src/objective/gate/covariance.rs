@@ -126,11 +126,12 @@ pub(super) fn survey(
         let place = Place::trajectory(g, t);
         check_column("logp", &seen.rows.logp, mask.len(), place)?;
         check_column("old_logp", seen.old_logp, mask.len(), place)?;
-        for i in (0..mask.len()).filter(|&i| mask[i] != 0.0) {
-            let own = (seen.rows.logp[i], seen.credit.coefficient[i]);
-            let (p, a) = *origin.get_or_insert(own);
-            logp += own.0 - p;
-            advantage += own.1 - a;
+        for ((own_p, own_a), _) in
+            seen.rows.logp.iter().zip(&seen.credit.coefficient).zip(mask).filter(|(_, m)| **m != 0.0)
+        {
+            let (p, a) = *origin.get_or_insert((*own_p, *own_a));
+            logp += own_p - p;
+            advantage += own_a - a;
             trained += 1.0;
         }
     }
@@ -150,11 +151,13 @@ pub(super) fn survey(
                 continue;
             }
             if let Some((low, high)) = candidate.clip {
-                let ratios = match &mut ratios {
-                    Some(ratios) => ratios,
-                    None => ratios.insert(ratio.of(seen, mask, Place::trajectory(g, t))?),
+                // Candidates are few: where a ratio is one action's, the others' are not computed.
+                let value = match (ratio.of_one(seen, i), &mut ratios) {
+                    (Some(value), _) => value,
+                    (None, Some(ratios)) => ratios.values[i],
+                    (None, ratios) => ratios.insert(ratio.of(seen, mask, Place::trajectory(g, t))?).values[i],
                 };
-                if clip::of(ratios.values[i], a, low, high).closed {
+                if clip::of(value, a, low, high).closed {
                     continue;
                 }
             }

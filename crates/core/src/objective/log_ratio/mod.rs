@@ -135,6 +135,11 @@ impl RatioLevel {
         if self == RatioLevel::None { &seen.rows.logp } else { seen.old_logp }
     }
 
+    /// The ratio of action `i` alone, where it is the action's own.
+    pub(super) fn of_one(self, seen: &Seen<'_>, i: usize) -> Option<f64> {
+        matches!(self, RatioLevel::Token | RatioLevel::Step).then(|| ratio(seen.rows.logp[i], seen.old_logp[i]))
+    }
+
     /// The ratios of one trajectory; `mask` is the final one, and only whether it is 0 counts.
     pub(super) fn of<'a>(self, seen: &Seen<'a>, mask: &[f64], place: Place) -> Result<Ratios<'a>, MethodError> {
         Ok(match self {
@@ -161,8 +166,8 @@ impl Ratios<'_> {
                 }
             }
             Back::Scaled(scale) => {
-                for (i, (u, s)) in upstream.iter().zip(scale).enumerate() {
-                    part.gradients.logp[i] += u * s;
+                for (d, (u, s)) in part.gradients.logp.iter_mut().zip(upstream.iter().zip(scale)) {
+                    *d += u * s;
                 }
                 for (d, (u, s)) in part.d_kl_old().iter_mut().zip(upstream.iter().zip(scale)) {
                     *d += u * s;

@@ -24,12 +24,18 @@ pub(super) const WHY: &str =
 
 pub(super) fn of<'a>(seen: &Seen<'a>, mask: &[f64], place: Place) -> Result<Ratios<'a>, MethodError> {
     let scale = seen.trajectory.list("noise_scale", place)?;
-    if let Some(got) = scale.iter().find(|s| **s < 0.0) {
+    // Without a way out in the middle several numbers are compared at once.
+    if scale.iter().fold(false, |under, s| under | (*s < 0.0))
+        && let Some(got) = scale.iter().find(|s| **s < 0.0)
+    {
         return Err(MethodError::unfit(place, "facts.noise_scale", "at least 0", got));
     }
     let kl_old = seen.rows.kl_old.as_ref().ok_or_else(|| MethodError::missing(place, "kl_old"))?;
     check_column("kl_old", kl_old, mask.len(), place)?;
-    let log_ratio = |i: usize| (seen.rows.logp[i] - seen.old_logp[i] + kl_old[i]) * scale[i];
-    let values = (0..mask.len()).map(|i| if mask[i] == 0.0 { 1.0 } else { log_ratio(i).exp() }).collect();
+    let rows = seen.rows.logp.iter().zip(seen.old_logp).zip(kl_old.iter().zip(scale)).zip(mask);
+    let ratio = |(((p, q), (kl, s)), m): (((&f64, &f64), (&f64, &f64)), &f64)| {
+        if *m == 0.0 { 1.0 } else { ((p - q + kl) * s).exp() }
+    };
+    let values = rows.map(ratio).collect();
     Ok(Ratios { values, back: Back::Scaled(scale) })
 }
