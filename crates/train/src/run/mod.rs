@@ -113,6 +113,7 @@ pub struct BeforeAfter {
 ///
 /// A failure is written to the manifest; what was committed before it stays.
 pub fn train(recipe: &Recipe, setup: Setup, options: &Options, observer: &mut dyn Observer) -> Result<Summary, Error> {
+    check_dev(recipe, &setup.world)?;
     // Asked twice: what may not start here makes no lock, and before there is one another process may change the answer.
     RunDir::admit(&options.run_dir, options.start, recipe)?;
     let _lock = Lock::of_run(&options.run_dir)?;
@@ -175,7 +176,6 @@ fn go(
         observer.event(Event::Warning(&format!("rows left out of the data: {skipped}")));
     }
     recipe.notes().iter().for_each(|note| observer.event(Event::Note(note)));
-    check_dev(recipe, world)?;
     let optimizer = Optimizer::new(recipe.optimizer, setup.policy.parameters());
     let mut session = Session {
         recipe,
