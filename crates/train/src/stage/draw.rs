@@ -45,21 +45,6 @@ impl Drawn {
         (0..self.groups.len()).filter(|&slot| self.fates[slot] == Fate::Trained).collect()
     }
 
-    /// The groups that are trained, in the order of their slots.
-    pub fn trained_groups(&self) -> Vec<&Group> {
-        self.groups
-            .iter()
-            .zip(&self.fates)
-            .filter(|(_, fate)| **fate == Fate::Trained)
-            .map(|(group, _)| group)
-            .collect()
-    }
-
-    pub fn trained_groups_mut(&mut self) -> impl Iterator<Item = &mut Group> {
-        let both = self.groups.iter_mut().zip(&self.fates);
-        both.filter(|(_, fate)| **fate == Fate::Trained).map(|(group, _)| group)
-    }
-
     /// Discards the trained groups whose verdict says so; `verdicts` are in their order.
     pub fn admit(&mut self, verdicts: &[Verdict]) {
         for (slot, verdict) in self.trained().into_iter().zip(verdicts) {

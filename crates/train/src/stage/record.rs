@@ -12,7 +12,7 @@ use super::draw::{Drawn, Fate};
 use crate::{error::Error, run_dir::RunDir, update::Pass, world::World};
 
 /// Writes the combined rewards into the episodes.
-pub(crate) fn outcomes<'g>(comparisons: &[Comparison], groups: impl IntoIterator<Item = &'g mut Group>) {
+pub(crate) fn outcomes(comparisons: &[Comparison], groups: &mut [Group]) {
     for (comparison, group) in comparisons.iter().zip(groups) {
         for trajectory in comparison.trajectories.iter().filter(|t| t.is_member()) {
             group.episodes[trajectory.episode].outcome = trajectory.reward;
@@ -21,7 +21,7 @@ pub(crate) fn outcomes<'g>(comparisons: &[Comparison], groups: impl IntoIterator
 }
 
 /// The metrics of a step's groups: rewards and their parts, signal, lengths.
-pub(super) fn measure(world: &World, groups: &[&Group], metrics: &mut Metrics) {
+pub(super) fn measure(world: &World, groups: &[Group], metrics: &mut Metrics) {
     for group in groups {
         metrics.add("groups/signal", Metric::mean_of(f64::from(group.has_signal())));
         for episode in &group.episodes {
@@ -151,7 +151,7 @@ fn trained(world: &World, sample: &Sample, coefficient: &[f64], rows: &Rows, d_l
 }
 
 /// A whole batch, for a dump.
-pub(super) fn batch(world: &World, step: u64, groups: &[&Group], split: Split) -> Value {
+pub(super) fn batch(world: &World, step: u64, groups: &[Group], split: Split) -> Value {
     let episodes = groups.iter().flat_map(|g| g.episodes.iter().map(move |e| episode(world, step, g, e, split)));
     json!({ "step": step, "episodes": episodes.collect::<Vec<_>>() })
 }

@@ -73,7 +73,7 @@ impl<'a> RlStage<'a> {
     }
 
     /// What methods see of the groups.
-    fn comparisons(&self, world: &World, groups: &[&Group], ref_logp: Vec<Vec<f64>>) -> Vec<Comparison> {
+    fn comparisons(&self, world: &World, groups: &[Group], ref_logp: Vec<Vec<f64>>) -> Vec<Comparison> {
         let terms = world.term_names();
         let mut comparisons: Vec<Comparison> = groups.iter().map(|group| Comparison::of_group(group, &terms)).collect();
         let trajectories = comparisons.iter_mut().flat_map(|c| &mut c.trajectories);
@@ -85,7 +85,7 @@ impl<'a> RlStage<'a> {
     fn reinforce(
         &self,
         session: &mut Session<'_>,
-        groups: &[&Group],
+        groups: &[Group],
         batch: &Batch<'_>,
         step: u64,
         metrics: &mut Metrics,
@@ -199,15 +199,15 @@ impl Stage for RlStage<'_> {
             trained_divergences.iter().flatten().for_each(|&kl| metrics.add("kl", Metric::mean_of(kl)));
         }
         let slots = drawn.trained();
+        let mut groups: Vec<Group> = slots.iter().map(|&slot| drawn.groups[slot].clone()).collect();
         let ref_logp = match ref_logp.is_empty() {
             true => Vec::new(),
             false => slots.iter().flat_map(|&slot| ref_logp[slot].iter().cloned()).collect(),
         };
-        let mut comparisons = self.comparisons(world, &drawn.trained_groups(), ref_logp);
+        let mut comparisons = self.comparisons(world, &groups, ref_logp);
         let credits = self.method.credit(&mut comparisons, &mut session.state.memory);
         let credits = credits.map_err(|source| Error::Method { step, source })?;
-        record::outcomes(&comparisons, drawn.trained_groups_mut());
-        let groups = drawn.trained_groups();
+        record::outcomes(&comparisons, &mut groups);
         let batch = Batch {
             samples: groups.iter().map(|group| group.samples().collect()).collect(),
             comparisons: &comparisons,

@@ -33,9 +33,6 @@ pub(super) fn of<'a>(seen: &Seen<'a>, mask: &[f64], place: Place) -> Result<Rati
     let kl_old = seen.rows.kl_old.as_ref().ok_or_else(|| MethodError::missing(place, "kl_old"))?;
     check_column("kl_old", kl_old, mask.len(), place)?;
     let rows = seen.rows.logp.iter().zip(seen.old_logp).zip(kl_old.iter().zip(scale)).zip(mask);
-    let ratio = |(((p, q), (kl, s)), m): (((&f64, &f64), (&f64, &f64)), &f64)| {
-        if *m == 0.0 { 1.0 } else { ((p - q + kl) * s).exp() }
-    };
-    let values = rows.map(ratio).collect();
+    let values = rows.map(|(((p, q), (kl, s)), m)| if *m == 0.0 { 1.0 } else { ((p - q + kl) * s).exp() }).collect();
     Ok(Ratios { values, back: Back::Scaled(scale) })
 }
