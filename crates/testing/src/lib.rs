@@ -1,10 +1,14 @@
-//! What tests of several crates ask for.
+//! What tests of several crates ask for: shared data, and a server that stands in for one elsewhere.
+
+mod stand_in;
 
 use std::{
     ffi::OsStr,
     io::Write,
     path::{Path, PathBuf},
 };
+
+pub use stand_in::{Asked, Reply, StandIn};
 
 /// The path of `name` below the folder that `COHORT_DATA` names, for `test`.
 ///
