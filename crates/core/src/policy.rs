@@ -142,6 +142,9 @@ pub enum PolicyError {
     EmptyContext,
     #[error("the policy cannot score this {what}")]
     Unsupported { what: String },
+    /// A sampler outside this process failed.
+    #[error("{source}")]
+    Outside { source: Box<dyn std::error::Error + Send + Sync> },
     #[error("sample {sample}: {column} of action {action} is not finite")]
     NotFinite { sample: usize, action: usize, column: &'static str },
 }

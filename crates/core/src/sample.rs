@@ -60,6 +60,11 @@ impl Sample {
         self.scored_under.as_ref().unwrap_or(&self.sampled_under)
     }
 
+    /// Whether a sampler outside this process drew it: one that gives log-probabilities and no entropies.
+    pub fn is_from_outside(&self) -> bool {
+        self.behaviour.entropy.is_empty() && !self.behaviour.logp.is_empty()
+    }
+
     /// The ids of its token actions.
     pub fn tokens(&self) -> impl Iterator<Item = u32> + '_ {
         self.actions.iter().filter_map(Action::token)

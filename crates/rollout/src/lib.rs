@@ -4,12 +4,14 @@
 //! none has a decode loop of its own.
 
 mod independent;
+pub mod server;
 
 use std::sync::Arc;
 
 use cohort_core::{Context, Controls, Group, GroupKey, PolicyError, Sampler, Stream, Turns};
 
 pub use independent::Independent;
+pub use server::{ServerConfig, ServerError, ServerSampler};
 
 /// A prompt of a step.
 #[derive(Clone, Debug)]
