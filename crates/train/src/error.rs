@@ -40,6 +40,12 @@ pub enum Error {
          hint: this is a fault of the engine on this machine, please report it with the output of `cohort doctor`"
     )]
     Mismatch { step: u64, gap: f64, red_line: f64 },
+    #[error(
+        "step {step}: the server's log-probabilities differ from the trainer's by {gap:.3e} nats in the mean, above the red line of {red_line:.0e}\n  \
+         hint: are its weights the run's (push), and its log-probabilities those of the sampling temperature (logprobs)? if so, correct for \
+         the rest: objective.mismatch"
+    )]
+    OutsideMismatch { step: u64, gap: f64, red_line: f64 },
     #[error("interrupted; {}", goes_on(*step))]
     Interrupted { step: u64 },
     #[error(
@@ -79,6 +85,7 @@ impl Error {
             Error::RunDir(RunDirError::Io { .. })
             | Error::NotFinite { .. }
             | Error::Mismatch { .. }
+            | Error::OutsideMismatch { .. }
             | Error::Policy { .. }
             | Error::Panic { .. }
             | Error::Io { .. } => 1,

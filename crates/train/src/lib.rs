@@ -21,6 +21,7 @@ pub use evaluate::preflight;
 pub use recipe::{Recipe, RecipeError};
 pub use run::{Options, Seconds, Setup, Summary, cold_start, observe, run_dir, session, train};
 use run::{ledger, lock, timing};
+use sampling::outside;
 pub use sampling::world;
 pub use update::{Workers, ema};
 use update::{optimizer, worker};

@@ -170,6 +170,10 @@ fn skipped_updates_are_counted() {
 fn the_gap_is_held_against_its_red_line() {
     assert_eq!(levels(Synthetic::new(20), Subject::SamplerTrainerGap), [Good]);
     assert_eq!(levels(Synthetic::new(20).with("logp_gap", |_| 5e-5), Subject::SamplerTrainerGap), [Warning]);
+    // A server that samples is held by the mean.
+    let served = |mean: f64| Synthetic::new(20).with("logp_gap", |_| 0.3).with("logp_gap/mean", move |_| mean);
+    assert_eq!(levels(served(4e-3), Subject::SamplerTrainerGap), [Good]);
+    assert_eq!(levels(served(6e-3), Subject::SamplerTrainerGap), [Warning]);
     // The same gap is rounding in a model of 10 M parameters and more.
     let run = Synthetic::new(20).with("logp_gap", |_| 5e-5).finish();
     run.put("checkpoints/last/model.safetensors", "");

@@ -3,7 +3,7 @@
 use cohort_core::{Outcome, StopReason};
 use cohort_train::{
     preflight::Preflight,
-    recipe::{PolicySource, TaskSource},
+    recipe::{PolicySource, SamplerSource, TaskSource},
     run_dir::RunState,
 };
 use serde::Serialize;
@@ -186,6 +186,7 @@ fn facts(run: &Run) -> Vec<Fact> {
         TaskSource::Arithmetic(_) => "arithmetic, generated".to_owned(),
         TaskSource::Data(data) => data.path.clone(),
     });
+    let sampler = recipe.filter(|r| r.rollout.sampler != SamplerSource::Own);
     let named = [
         ("seed", manifest.map(|m| m.seed.to_string())),
         ("policy started from", policy),
@@ -196,6 +197,7 @@ fn facts(run: &Run) -> Vec<Fact> {
         ("wall time", manifest.map(|m| m.seconds.total).filter(|t| *t > 0.0).map(duration)),
         ("peak memory", peak.map(bytes)),
         ("sampler to trainer, largest gap", gap.map(|g| format!("{} nats", short(g)))),
+        ("sampler", sampler.map(|_| "a server; no run like it has the same bits".to_owned())),
         ("best checkpoint", best),
         ("CPU level", manifest.map(|m| m.cpu.clone())),
         ("version", manifest.map(|m| m.cohort_version.clone())),

@@ -11,7 +11,14 @@ use cohort_core::{Decoding, Group, Policy, Stream, interval, pass_at_k};
 use cohort_env::Split;
 use serde::{Deserialize, Serialize};
 
-use crate::{error::Error, recipe::Recipe, sampling::Sampling, timing::Seconds, worker::Workers, world::World};
+use crate::{
+    error::Error,
+    recipe::Recipe,
+    sampling::{Actors, Sampling},
+    timing::Seconds,
+    worker::Workers,
+    world::World,
+};
 
 /// What is evaluated.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +100,7 @@ impl Plan {
                 per_block: COMPLETIONS_PER_BLOCK.div_ceil(group_size),
             };
             let strategy = Sampling::independent(group_size);
-            sampling.run(world, &strategy, policy, &prompts, workers, &mut Seconds::default())
+            sampling.run(world, &strategy, Actors::own(policy), &prompts, workers, &mut Seconds::default())
         };
         let greedy = if self.greedy == Greedy::Yes { roll(Decoding::Greedy, 1)? } else { Vec::new() };
         let sampled = if self.samples > 0 { roll(self.decoding, self.samples)? } else { Vec::new() };

@@ -1,6 +1,6 @@
 //! A look before the rl stage: is there anything to learn from?
 
-use cohort_core::{Comparison, Group, Memory, Policy, Stream, curriculum};
+use cohort_core::{Comparison, Group, Memory, Stream, curriculum};
 use cohort_env::Split;
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::{
     error::Error,
     recipe::{Recipe, low::NoSignal},
     run_dir::RunDir,
-    sampling::Sampling,
+    sampling::{Actors, Sampling},
     stage::record::{self, hold_budget},
     timing::Seconds,
     worker::Workers,
@@ -35,19 +35,19 @@ pub struct Preflight {
 /// The share of failures that says more than the rest of a look does.
 const MOST: f64 = 0.5;
 
-/// Looks at `recipe.preflight.prompts` prompts, and at four times as many when these show no signal.
+/// Looks at `recipe.preflight.prompts` prompts as they are sampled in the run, and at four times as many when these show no signal.
 /// Without any, the run ends or warns, as the recipe says; the warning is returned. Where most rewards failed, that
 /// is what ends it, with a sample dumped into `directory`.
 pub fn preflight(
     recipe: &Recipe,
     world: &World,
-    policy: &dyn Policy,
+    actors: Actors<'_>,
     workers: Workers,
     directory: &RunDir,
 ) -> Result<(Preflight, Option<String>), Error> {
     let (mut look, mut groups) = (Preflight::default(), Vec::new());
     for count in [recipe.preflight.prompts, 4 * recipe.preflight.prompts] {
-        groups = take(recipe, world, policy, workers, count)?;
+        groups = take(recipe, world, actors, workers, count)?;
         look = Preflight::of(world, &groups);
         if look.signal > 0.0 {
             return Ok((look, None));
@@ -67,7 +67,7 @@ pub fn preflight(
 fn take(
     recipe: &Recipe,
     world: &World,
-    policy: &dyn Policy,
+    actors: Actors<'_>,
     workers: Workers,
     count: usize,
 ) -> Result<Vec<Group>, Error> {
@@ -81,11 +81,11 @@ fn take(
         step: 0,
         policy_version: 0,
         split: Split::Train,
-        per_block: recipe.train.groups_per_block,
+        per_block: recipe.groups_per_roll(),
     };
     let prompts = world.prompts(Split::Train, &indices);
     let mut groups =
-        sampling.run(world, world.strategy.as_ref(), policy, &prompts, workers, &mut Seconds::default())?;
+        sampling.run(world, world.strategy.as_ref(), actors, &prompts, workers, &mut Seconds::default())?;
     let terms = world.term_names();
     let mut comparisons: Vec<Comparison> = groups.iter().map(|group| Comparison::of_group(group, &terms)).collect();
     let rule = world.method(&recipe.method).reward;

@@ -4,9 +4,18 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
-/// Keys that may differ between the parts of one run, because they change no number of a step:
-/// the number of workers, and how long it goes on.
-const FREE: [&str; 2] = ["train.workers", "train.steps"];
+/// Keys that may differ between the parts of one run, because they change no number of a step: the number of workers, how
+/// long it goes on, and where and how patiently a server that samples is asked.
+const FREE: [&str; 8] = [
+    "train.workers",
+    "train.steps",
+    "rollout.sampler.server.base_url",
+    "rollout.sampler.server.api_key_env",
+    "rollout.sampler.server.concurrency",
+    "rollout.sampler.server.timeout_s",
+    "rollout.sampler.server.retries",
+    "rollout.sampler.server.backoff_s",
+];
 
 /// The first key in which two resolved recipes differ, with both values (`absent` where there is none).
 /// `train.steps` may differ; whether it grew is for the caller to see.
@@ -60,6 +69,10 @@ mod tests {
     fn the_first_differing_key_is_named() {
         let recorded = "seed = 0\n[train]\nlr = 0.1\nsteps = 4\n";
         assert_eq!(first_difference(recorded, "seed = 0\n[train]\nlr = 0.1\nsteps = 9\nworkers = 1\n"), None);
+        let server =
+            |url: &str, every: u64| format!("[rollout.sampler.server]\nbase_url = \"{url}\"\nevery = {every}\n");
+        assert_eq!(first_difference(&server("http://a", 1), &server("http://b", 1)), None);
+        assert!(first_difference(&server("http://a", 1), &server("http://a", 2)).is_some());
         let (key, a, b) = first_difference(recorded, "seed = 0\n[train]\nlr = 0.2\nsteps = 4\n").unwrap();
         assert_eq!((key.as_str(), a.as_str(), b.as_str()), ("train.lr", "0.1", "0.2"));
         let (key, _, b) = first_difference(recorded, "seed = 0\n").unwrap();

@@ -14,6 +14,7 @@ use cohort_core::{
     weight::Weighting,
 };
 use cohort_env::{task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
+use cohort_rollout::ServerConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::{ema::EmaSection, evaluate::DevMetric};
@@ -172,6 +173,8 @@ pub struct Until {
 #[serde(deny_unknown_fields, default)]
 pub struct RolloutSection {
     pub strategy: StrategySection,
+    /// What draws: the policy itself, or a server that has its weights.
+    pub sampler: SamplerSource,
     /// Episodes a prompt.
     pub group_size: usize,
     pub temperature: f32,
@@ -184,12 +187,21 @@ impl Default for RolloutSection {
     fn default() -> Self {
         Self {
             strategy: StrategySection::Independent,
+            sampler: SamplerSource::Own,
             group_size: 8,
             temperature: 1.0,
             max_new_tokens: 256,
             ignore_eos: false,
         }
     }
+}
+
+/// What draws the episodes of the rl stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum SamplerSource {
+    Own,
+    Server(Box<ServerConfig>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,10 +10,12 @@ use std::path::Path;
 
 use cohort_core::{Curriculum, Decoding, Method, curriculum::Defer, objective::Staleness, schedule::Schedule};
 use cohort_env::{task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
+use cohort_rollout::ServerConfig;
 use sha2::{Digest, Sha256};
 
 pub use difference::{differing_keys, first_difference};
 pub use error::{Place, RecipeError};
+pub use low::SamplerSource;
 use low::{
     EvalSection, LogSection, Low, NewPolicy, PolicySection, PreflightSection, StrategySection, SupervisedSection,
     TrainSection,
@@ -68,6 +70,7 @@ pub struct Supervised {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rollout {
     pub strategy: StrategySection,
+    pub sampler: SamplerSource,
     pub group_size: usize,
     pub decoding: Decoding,
     pub max_new_tokens: usize,
@@ -165,6 +168,12 @@ impl Recipe {
         {
             notes.push(format!("with train.inner_epochs = 1 every ratio is exactly 1: {what}"));
         }
+        if self.rollout.sampler != SamplerSource::Own {
+            notes.push(
+                "a server samples: this run is gone on with from its own records, and another one like it differs"
+                    .to_owned(),
+            );
+        }
         let typed = toml::Value::try_from(&self.low).expect("a recipe is a TOML table");
         let default = toml::Value::try_from(Low::default()).expect("a recipe is a TOML table");
         let at = |value: &toml::Value, key: &str| {
@@ -176,6 +185,14 @@ impl Recipe {
             }
         }
         notes
+    }
+
+    /// Prompts whose groups come about in one call of the strategy: a server draws all of a step at once.
+    pub fn groups_per_roll(&self) -> usize {
+        match self.rollout.sampler {
+            SamplerSource::Own => self.train.groups_per_block,
+            SamplerSource::Server(_) => usize::MAX,
+        }
     }
 
     /// Whether a reference policy is needed.
@@ -193,6 +210,15 @@ impl Recipe {
         let mut low = self.low.clone();
         low.train.steps = 0;
         low.train.workers = None;
+        if let SamplerSource::Server(server) = &mut low.rollout.sampler {
+            // Only what is drawn and pushed is of the run; where and how patiently the server is asked is not.
+            **server = ServerConfig {
+                logprobs: server.logprobs,
+                model: server.model.take(),
+                every: server.every,
+                ..ServerConfig::new(server.protocol, server.push.clone())
+            };
+        }
         hex(&Sha256::digest(toml::to_string(&low).expect("a recipe is a TOML table")))
     }
 

@@ -5,14 +5,15 @@ use std::fmt::Display;
 use cohort_core::{
     Curriculum, Decoding, Method,
     curriculum::{Augment, Defer, Hint},
-    objective::{RowsAt, Staleness, Surrogate},
+    objective::{Mismatch, RowsAt, Staleness, Surrogate},
     reward::RewardRule,
 };
+use cohort_rollout::server::Push;
 
 use super::{
     OptimizerConfig, PolicySource, Recipe, Reward, Rollout, Source, Supervised, TaskSource,
     error::RecipeError,
-    low::{Low, ReferenceSection, StageName},
+    low::{Low, ReferenceSection, SamplerSource, StageName},
 };
 use crate::evaluate::DevMetric;
 
@@ -210,13 +211,38 @@ fn rollout(check: &Check<'_>, low: &Low) -> Result<Rollout, RecipeError> {
             "greedy episodes of one prompt are all the same, and compare with nothing",
         );
     }
+    sampler(check, low)?;
     Ok(Rollout {
         strategy: section.strategy,
+        sampler: section.sampler.clone(),
         group_size: section.group_size,
         decoding: Decoding::Temperature(section.temperature),
         max_new_tokens: section.max_new_tokens,
         ignore_eos: section.ignore_eos,
     })
+}
+
+/// A server's samples may be of older weights than the trainer's; a correction must then say what becomes of them.
+fn sampler(check: &Check<'_>, low: &Low) -> Result<(), RecipeError> {
+    let SamplerSource::Server(server) = &low.rollout.sampler else { return Ok(()) };
+    if let Err((key, problem, got, hint)) = server.check(low.rollout.temperature) {
+        return check.fail(&format!("rollout.sampler.server.{key}"), problem, got, hint);
+    }
+    if low.objective.mismatch != Mismatch::None {
+        return Ok(());
+    }
+    let hint = "for example objective.mismatch = { truncate = { cap = 2.0 } }, or { mask = {} }";
+    let problem = "must be corrected: the server samples with weights that the trainer has left behind";
+    match server.push {
+        Push::None => {
+            check.fail("objective.mismatch", problem, "none, with rollout.sampler.server.push = \"none\"", hint)
+        }
+        _ if server.every > 1 => {
+            let got = format!("none, with rollout.sampler.server.every = {}", server.every);
+            check.fail("objective.mismatch", problem, got, hint)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn reward(check: &Check<'_>, low: &Low) -> Result<Reward, RecipeError> {

@@ -1,8 +1,9 @@
-//! Verdicts that were already given.
+//! Verdicts that were already given, and samples that cannot be drawn again.
 //!
 //! A step that was begun and not committed is redone, and its samples come out the same. Its verdicts need
 //! not: a verifier may depend on a clock. So the verdicts that `rollouts.jsonl` holds beyond the committed
-//! length are kept when it is cut, and a redone episode takes its own back.
+//! length are kept when it is cut, and a redone episode takes its own back. Nor do samples come out the same that a
+//! server drew: these are taken back too.
 
 use std::{
     collections::HashMap,
@@ -11,10 +12,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cohort_core::{Action, Episode, Group, Outcome};
+use cohort_core::{Action, Episode, Group, Outcome, StopReason};
 use serde::Deserialize;
 
-use crate::{checkpoint::replace, error::Error, world::Term};
+use crate::{checkpoint::replace, error::Error, outside::Recorded, world::Term};
 
 /// Verdicts by step, slot and episode.
 #[derive(Default)]
@@ -25,6 +26,8 @@ pub struct Ledger {
 struct Entry {
     tokens: Vec<Vec<u32>>,
     rewards: HashMap<String, Outcome>,
+    /// All samples of the episode, where a sampler outside this process drew them.
+    outside: Option<Vec<Recorded>>,
 }
 
 /// A line of `rollouts.jsonl`, as far as it matters here.
@@ -40,6 +43,16 @@ struct Line {
 #[derive(Deserialize)]
 struct LineSample {
     tokens: Vec<u32>,
+    stop: Option<StopReason>,
+    policy_version: Option<u64>,
+    behaviour_logp: Option<Vec<f32>>,
+}
+
+impl LineSample {
+    fn recorded(&self) -> Option<Recorded> {
+        let logp = self.behaviour_logp.clone().filter(|logp| logp.len() == self.tokens.len())?;
+        Some(Recorded { tokens: self.tokens.clone(), logp, stop: self.stop?, policy_version: self.policy_version? })
+    }
 }
 
 impl Ledger {
@@ -60,8 +73,9 @@ impl Ledger {
     fn parse(text: &str) -> Self {
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
         let entry = |line: Line| {
+            let outside = line.samples.iter().map(LineSample::recorded).collect();
             let tokens = line.samples.into_iter().map(|s| s.tokens).collect();
-            ((line.step, line.slot, line.episode), Entry { tokens, rewards: line.rewards })
+            ((line.step, line.slot, line.episode), Entry { tokens, rewards: line.rewards, outside })
         };
         Self { entries: lines.map(entry).collect() }
     }
@@ -78,6 +92,12 @@ impl Ledger {
                 }
             }
         }
+    }
+
+    /// The samples of `step` that a sampler outside this process drew: slot, episode, and its samples in their order.
+    pub fn samples(&self, step: u64) -> impl Iterator<Item = (usize, usize, &[Recorded])> {
+        let of_step = self.entries.iter().filter(move |((at, ..), _)| *at == step);
+        of_step.filter_map(|(&(_, slot, episode), entry)| Some((slot, episode, entry.outside.as_deref()?)))
     }
 
     /// Forgets the file: every verdict in it belongs to a committed step now.

@@ -12,6 +12,7 @@ pub(crate) mod timing;
 pub use timing::Seconds;
 
 use std::{
+    collections::HashMap,
     fs,
     path::{Path, PathBuf},
     time::Instant,
@@ -32,9 +33,11 @@ use crate::{
     lock::Lock,
     observe::{Event, Observer},
     optimizer::Optimizer,
+    outside::Outside,
     preflight::{Preflight, preflight},
     recipe::{Recipe, hex, low::ReferenceSection},
     run_dir::{RunDir, RunState, Start, Tokens, read_manifest},
+    sampling::Actors,
     session::{Interrupt, Session, StageState, checkpoint_name, hold_sum, sum_of},
     stage::{RL, Reference, RlStage, SUPERVISED, SupervisedStage, drive},
     timing::{peak_rss_bytes, timed},
@@ -183,6 +186,7 @@ fn go(
         workers: Workers::new(options.workers.or(recipe.train.workers)),
         directory,
         policy: setup.policy,
+        outside: Outside::of_recipe(recipe).map_err(|source| Error::Policy { step: 0, source })?,
         optimizer,
         ema: None,
         state: StageState::default(),
@@ -299,7 +303,10 @@ fn before(session: &mut Session<'_>) -> Result<(), Error> {
     }
     let mut spent = 0.0;
     let (look, warning) = timed(&mut spent, || {
-        preflight(session.recipe, session.world, session.policy.as_ref(), session.workers, &session.directory)
+        let policy = session.policy.as_ref();
+        let outside = session.outside.as_ref().map(|outside| outside.of_step(policy, 0, HashMap::new()));
+        let actors = outside.as_ref().map_or(Actors::own(policy), |outside| Actors { sampler: outside, policy });
+        preflight(session.recipe, session.world, actors, session.workers, &session.directory)
     })?;
     session.seconds.eval += spent;
     session.observer.event(Event::Preflight(&look));

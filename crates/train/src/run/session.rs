@@ -26,6 +26,7 @@ use crate::{
     evaluate::Evaluation,
     observe::{Event, Observer},
     optimizer::Optimizer,
+    outside::Outside,
     recipe::{Recipe, hex},
     run_dir::{LogName, RunDir, Tokens},
     timing::{Seconds, seconds, timed},
@@ -84,6 +85,8 @@ pub struct Session<'a> {
     pub workers: Workers,
     pub directory: RunDir,
     pub policy: Box<dyn Policy>,
+    /// What samples in the policy's place in the rl stage, where the recipe says so.
+    pub outside: Option<Outside>,
     pub optimizer: Optimizer,
     /// The averaged weights of the rl stage.
     pub ema: Option<Ema>,

@@ -1,10 +1,11 @@
 //! Groups of a step: sampled in blocks, scored, in the order of their prompts.
 
+pub(crate) mod outside;
 pub mod world;
 
 use std::sync::Arc;
 
-use cohort_core::{Controls, Decoding, Group, Policy, Stream};
+use cohort_core::{Controls, Decoding, Group, Policy, Sampler, Stream};
 use cohort_env::Split;
 use cohort_rollout::{Ask, Independent, Prompt, Strategy};
 
@@ -23,8 +24,22 @@ pub struct Sampling {
     pub step: u64,
     pub policy_version: u64,
     pub split: Split,
-    /// Prompts that a worker decodes at a time.
+    /// Prompts that a worker decodes at a time; a sampler of its own concurrency takes all at once.
     pub per_block: usize,
+}
+
+/// Who draws, and the policy whose weights it has: one and the same unless a server draws.
+#[derive(Clone, Copy)]
+pub struct Actors<'a> {
+    pub sampler: &'a dyn Sampler,
+    pub policy: &'a dyn Policy,
+}
+
+impl<'a> Actors<'a> {
+    /// The policy draws.
+    pub fn own(policy: &'a dyn Policy) -> Self {
+        Self { sampler: policy, policy }
+    }
 }
 
 impl Sampling {
@@ -33,7 +48,7 @@ impl Sampling {
         &self,
         world: &World,
         strategy: &dyn Strategy,
-        policy: &dyn Policy,
+        Actors { sampler, policy }: Actors<'_>,
         prompts: &[Prompt],
         workers: Workers,
         seconds: &mut Seconds,
@@ -43,7 +58,7 @@ impl Sampling {
         let groups = timed(&mut seconds.sample, || {
             workers.map("sampling", blocks.len(), |block| {
                 strategy
-                    .roll(blocks[block], &ask, policy, world.turns.as_ref())
+                    .roll(blocks[block], &ask, sampler, world.turns.as_ref())
                     .map_err(|source| Error::Policy { step: self.step, source })
             })
         })?;

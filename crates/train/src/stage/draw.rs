@@ -10,7 +10,14 @@ use cohort_core::{
 use cohort_env::Split;
 
 use crate::{
-    error::Error, ledger::Ledger, recipe::Recipe, sampling::Sampling, session::Session, stage::record, timing::Seconds,
+    error::Error,
+    ledger::Ledger,
+    outside::Recorded,
+    recipe::Recipe,
+    sampling::{Actors, Sampling},
+    session::Session,
+    stage::record,
+    timing::Seconds,
 };
 
 /// The groups that a step drew, in the order in which it drew them: a group's place is its slot.
@@ -88,16 +95,20 @@ pub fn draw(
         step,
         policy_version: session.optimizer.updates,
         split: Split::Train,
-        per_block: recipe.train.groups_per_block,
+        per_block: recipe.groups_per_roll(),
     };
+    let policy = session.policy.as_ref();
+    let outside = session.outside.as_ref().map(|outside| {
+        outside.of_step(policy, session.optimizer.updates, Recorded::of_step(ledger, sampling.stream, step))
+    });
+    let actors = outside.as_ref().map_or(Actors::own(policy), |outside| Actors { sampler: outside, policy });
     let mut drawn = Drawn { groups: Vec::new(), fates: Vec::new() };
     let mut asked: Vec<usize> = Vec::new();
     let mut next = curriculum.choose(prompts, wanted, step, order, state);
     for attempt in 0.. {
         let first = asked.len();
         let asks = world.prompts_from(Split::Train, &next, first);
-        let policy = session.policy.as_ref();
-        let mut groups = sampling.run(world, world.strategy.as_ref(), policy, &asks, session.workers, seconds)?;
+        let mut groups = sampling.run(world, world.strategy.as_ref(), actors, &asks, session.workers, seconds)?;
         ledger.recall(step, &world.terms, first, &mut groups);
         record::hold_budget(world, &session.directory, recipe.reward.error_budget, &groups, step)?;
         let rewards = combined(recipe, session, step, &mut groups)?;

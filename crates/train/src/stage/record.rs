@@ -129,6 +129,9 @@ fn trained(world: &World, sample: &Sample, coefficient: &[f64], rows: &Rows, d_l
         "entropy": short(&rows.entropy),
         "d_logp": d_logp.map(short),
     });
+    if sample.is_from_outside() {
+        value["behaviour_logp"] = json!(short(&sample.behaviour.logp));
+    }
     let others: Vec<(usize, Author)> = sample
         .actions
         .iter()

@@ -5,7 +5,7 @@ use std::ops::Range;
 use cohort_core::{
     Author, Comparison, Group, Method, Policy, RowSpec, Rows, Sample,
     metric::{Metric, Metrics},
-    objective::{Estimator, RatioContext},
+    objective::{Estimator, Mismatch, RatioContext},
 };
 use cohort_env::Split;
 
@@ -145,23 +145,50 @@ impl<'a> RlStage<'a> {
             // Rows of another distribution than the sampler's: there is nothing to compare.
             return Ok(());
         }
-        let gap = batch
-            .samples
-            .iter()
-            .flatten()
-            .zip(rows.iter().flatten())
-            .filter(|(sample, _)| sample.scored_under.is_none())
-            .flat_map(|(sample, rows)| sample.behaviour.logp.iter().zip(&rows.logp).zip(&sample.actions))
-            .filter(|(_, action)| action.author == Author::Policy)
-            .map(|((sampled, trained), _)| (sampled - trained).abs())
-            .fold(0.0, f64::max);
+        let gaps = || {
+            let pairs = batch.samples.iter().flatten().zip(rows.iter().flatten());
+            pairs
+                .filter(|(sample, _)| sample.scored_under.is_none())
+                .flat_map(|(sample, rows)| sample.behaviour.logp.iter().zip(&rows.logp).zip(&sample.actions))
+                .filter(|(_, action)| action.author == Author::Policy)
+                .map(|((sampled, trained), _)| (sampled - trained).abs())
+        };
+        let gap = gaps().fold(0.0, f64::max);
         metrics.add("logp_gap", Metric::Max(gap));
         session.state.logp_gap_max = session.state.logp_gap_max.max(gap);
+        if session.outside.is_some() {
+            return self.hold_outside_gap(batch, gaps(), session.optimizer.updates, step, metrics);
+        }
         let parameters: usize = session.policy.parameters().iter().map(|p| p.element_count()).sum();
         let red_line = if parameters <= 10_000_000 { 1e-5 } else { 1e-4 };
         if gap > red_line { Err(Error::Mismatch { step, gap, red_line }) } else { Ok(()) }
     }
+
+    /// The same for a server, which computes in its own precision and may be some updates behind: the mean must be small
+    /// where nothing corrects the mismatch.
+    fn hold_outside_gap(
+        &self,
+        batch: &Batch<'_>,
+        gaps: impl Iterator<Item = f64>,
+        updates: u64,
+        step: u64,
+        metrics: &mut Metrics,
+    ) -> Result<(), Error> {
+        for sample in batch.samples.iter().flatten() {
+            metrics.add("policy_lag", Metric::mean_of(updates.saturating_sub(sample.policy_version) as f64));
+        }
+        let (sum, count) = gaps.fold((0.0, 0.0), |(sum, count), gap| (sum + gap, count + 1.0));
+        let gap = if count > 0.0 { sum / count } else { 0.0 };
+        metrics.add("logp_gap/mean", Metric::mean_of(gap));
+        if self.method.objective.mismatch == Mismatch::None && gap > OUTSIDE_RED_LINE {
+            return Err(Error::OutsideMismatch { step, gap, red_line: OUTSIDE_RED_LINE });
+        }
+        Ok(())
+    }
 }
+
+/// The mean difference in a log-probability, in nats, that another engine's precision (bf16) may make.
+const OUTSIDE_RED_LINE: f64 = 5e-3;
 
 impl Stage for RlStage<'_> {
     fn name(&self) -> &'static str {
