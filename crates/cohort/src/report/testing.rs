@@ -136,6 +136,8 @@ impl Synthetic {
             seconds: m.seconds,
             tokens: m.tokens,
             peak_rss_bytes: Some(3 << 28),
+            peak_anonymous_bytes: Some(2 << 28),
+            memory_plan: None,
             logp_gap_max: Some(0.0),
             best: None,
             preflight: m.preflight.clone(),

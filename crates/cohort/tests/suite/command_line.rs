@@ -54,6 +54,8 @@ fn a_run_directory_has_what_the_contract_names() {
     let sum = |key: &str| rollouts.iter().filter_map(|line| line["cost"][key].as_u64()).sum::<u64>();
     assert_eq!(summary["tokens"], json!({ "prompt": sum("context_tokens"), "completion": sum("sampled_actions") }));
     assert!(summary["peak_rss_bytes"].is_u64(), "{summary}");
+    assert!(summary["memory_plan"]["total"].as_u64() > summary["memory_plan"]["weights"].as_u64(), "{summary}");
+    assert!(summary["peak_anonymous_bytes"].as_u64() < summary["peak_rss_bytes"].as_u64(), "{summary}");
 
     let manifest = place.json("run/manifest.json");
     assert_eq!((&manifest["state"], &manifest["step"]), (&json!("complete"), &json!(6)));

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
-/// Keys that may differ between the parts of one run, because they change no number of a step: the number of workers, how
-/// long it goes on, and where and how patiently a server that samples is asked.
-const FREE: [&str; 8] = [
+/// Keys that may differ between the parts of one run, because they change no number of a step: how the work is
+/// divided, how long it goes on, and where and how patiently a server that samples is asked.
+const FREE: [&str; 10] = [
     "train.workers",
+    "train.parallel",
+    "train.activations",
     "train.steps",
     "rollout.sampler.server.base_url",
     "rollout.sampler.server.api_key_env",

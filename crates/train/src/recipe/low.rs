@@ -288,6 +288,34 @@ pub struct TrainSection {
     /// One a core unless told. Changes no number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<usize>,
+    /// How the cores share a training pass. Changes no number.
+    pub parallel: ParallelChoice,
+    /// What a training pass holds between forward and backward. Changes no number.
+    pub activations: ActivationsChoice,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParallelChoice {
+    /// `workers`, or `rows` where the memory plan says that a gradient a worker does not fit, or a batch has fewer
+    /// micro-batches than there are workers.
+    #[default]
+    Auto,
+    /// A micro-batch a core.
+    Workers,
+    /// One micro-batch at a time, its rows split over the cores.
+    Rows,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActivationsChoice {
+    /// `keep`, or `recompute` where the memory plan says that they do not fit.
+    #[default]
+    Auto,
+    Keep,
+    /// What goes into each layer alone; the layer is computed again on the way back.
+    Recompute,
 }
 
 impl Default for TrainSection {
@@ -311,6 +339,8 @@ impl Default for TrainSection {
             ema: None,
             reference: ReferenceSection::default(),
             workers: None,
+            parallel: ParallelChoice::Auto,
+            activations: ActivationsChoice::Auto,
         }
     }
 }

@@ -210,6 +210,7 @@ impl Recipe {
         let mut low = self.low.clone();
         low.train.steps = 0;
         low.train.workers = None;
+        (low.train.parallel, low.train.activations) = Default::default();
         if let SamplerSource::Server(server) = &mut low.rollout.sampler {
             // Only what is drawn and pushed is of the run; where and how patiently the server is asked is not.
             **server = ServerConfig {

@@ -31,6 +31,7 @@ use crate::{
     evaluate::{DevMetric, Evaluation, Plan},
     ledger::Ledger,
     lock::Lock,
+    memory::{self, Load, MemoryPlan, Peak, Wish, available_bytes, peak_rss_bytes},
     observe::{Event, Observer},
     optimizer::Optimizer,
     outside::Outside,
@@ -40,7 +41,8 @@ use crate::{
     sampling::Actors,
     session::{Interrupt, Session, StageState, checkpoint_name, hold_sum, sum_of},
     stage::{RL, Reference, RlStage, SUPERVISED, SupervisedStage, drive},
-    timing::{peak_rss_bytes, timed},
+    timing::timed,
+    update::Division,
     worker::Workers,
     world::World,
 };
@@ -78,6 +80,12 @@ pub struct Summary {
     pub tokens: Tokens,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_rss_bytes: Option<u64>,
+    /// The same without pages of mapped files; of this process, where a run was resumed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_anonymous_bytes: Option<u64>,
+    /// What was expected of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_plan: Option<MemoryPlan>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logp_gap_max: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -179,11 +187,15 @@ fn go(
         observer.event(Event::Warning(&format!("rows left out of the data: {skipped}")));
     }
     recipe.notes().iter().for_each(|note| observer.event(Event::Note(note)));
+    let peak = Peak::watch();
+    let workers = Workers::new(options.workers.or(recipe.train.workers));
+    let (division, plan) = divide(recipe, &setup, workers, &peak, observer);
     let optimizer = Optimizer::new(recipe.optimizer, setup.policy.parameters());
     let mut session = Session {
         recipe,
         world,
-        workers: Workers::new(options.workers.or(recipe.train.workers)),
+        workers,
+        division,
         directory,
         policy: setup.policy,
         outside: Outside::of_recipe(recipe).map_err(|source| Error::Policy { step: 0, source })?,
@@ -220,7 +232,7 @@ fn go(
         })?,
         _ => None,
     };
-    finish(session, after, ema)
+    finish(session, after, ema, plan, &peak)
 }
 
 /// Whether dev has what the recipe wants to see there.
@@ -239,6 +251,26 @@ fn check_dev(recipe: &Recipe, world: &World) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
+}
+
+/// How training passes use the cores and what they hold: by the recipe, and where it leaves that open by the memory
+/// plan. A policy that cannot say what it takes is divided among workers.
+fn divide(
+    recipe: &Recipe,
+    setup: &Setup,
+    workers: Workers,
+    peak: &Peak,
+    observer: &mut dyn Observer,
+) -> (Division, Option<MemoryPlan>) {
+    let wish = Wish { parallel: recipe.train.parallel, activations: recipe.train.activations };
+    let Some(footprint) = setup.policy.footprint() else { return (wish.division(workers), None) };
+    let available = available_bytes().map(|bytes| bytes + peak.bytes().unwrap_or(0));
+    let (division, plan) = memory::plan(&footprint, &Load::of(recipe, &setup.world), workers, wish, available);
+    observer.event(Event::Note(&plan.note()));
+    if let Some(warning) = plan.warning() {
+        observer.event(Event::Warning(&warning));
+    }
+    (division, Some(plan))
 }
 
 /// Brings the policy to where the rl stage starts: by its own weights, a supervised stage, or the cache of one.
@@ -337,7 +369,17 @@ fn evaluate_test(
     Ok(Some(evaluation))
 }
 
-fn finish(mut session: Session<'_>, after: Option<Evaluation>, ema: Option<Evaluation>) -> Result<Summary, Error> {
+fn finish(
+    mut session: Session<'_>,
+    after: Option<Evaluation>,
+    ema: Option<Evaluation>,
+    memory_plan: Option<MemoryPlan>,
+    peak: &Peak,
+) -> Result<Summary, Error> {
+    let peak_anonymous_bytes = peak.bytes();
+    if let (Some(plan), Some(peak)) = (&memory_plan, peak_anonymous_bytes) {
+        session.observer.event(Event::Note(&plan.compared(peak)));
+    }
     session.directory.manifest.after = after.clone();
     session.commit_logs()?;
     let manifest = &session.directory.manifest;
@@ -352,6 +394,8 @@ fn finish(mut session: Session<'_>, after: Option<Evaluation>, ema: Option<Evalu
         seconds: manifest.seconds,
         tokens: manifest.tokens,
         peak_rss_bytes: peak_rss_bytes(),
+        peak_anonymous_bytes,
+        memory_plan,
         logp_gap_max: is_measured.then_some(session.state.logp_gap_max),
         best: session.state.best.map(|best| BestCheckpoint {
             step: best.step,

@@ -15,6 +15,7 @@ use cohort_core::{
     curriculum::CurriculumState,
     metric::{Metric, Metrics},
 };
+use cohort_kernels::Team;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -30,7 +31,7 @@ use crate::{
     recipe::{Recipe, hex},
     run_dir::{LogName, RunDir, Tokens},
     timing::{Seconds, seconds, timed},
-    update::{Pass, Passed},
+    update::{Division, Pass, Passed},
     worker::Workers,
     world::World,
 };
@@ -83,6 +84,8 @@ pub struct Session<'a> {
     pub recipe: &'a Recipe,
     pub world: &'a World,
     pub workers: Workers,
+    /// Of the training passes.
+    pub division: Division,
     pub directory: RunDir,
     pub policy: Box<dyn Policy>,
     /// What samples in the policy's place in the rl stage, where the recipe says so.
@@ -194,7 +197,7 @@ impl Session<'_> {
         self.directory.manifest.checkpoint.as_ref().map(|name| self.directory.checkpoints().join(name))
     }
 
-    /// Applies the update of a pass and hands the pass back; skips it where anything in it is not finite. A skip is
+    /// Applies the update of a pass and hands the pass back without its gradient; skips it where anything in it is not finite. A skip is
     /// counted and dumped, and the third in a row ends the run.
     pub fn update(
         &mut self,
@@ -205,9 +208,12 @@ impl Session<'_> {
         dump: impl FnOnce() -> Value,
     ) -> Result<Option<Pass>, Error> {
         let what = match passed {
-            Passed::Finite(pass) => {
-                let norm = pass.gradient.norm();
-                self.optimizer.apply(self.policy.as_mut(), &pass.gradient, norm, lr);
+            Passed::Finite(mut pass) => {
+                // Its work is done here: what is handed back holds no gradient.
+                let gradient = std::mem::take(&mut pass.gradient);
+                let norm = gradient.norm();
+                let team = Team::new(self.workers.threads());
+                self.optimizer.apply(self.policy.as_mut(), &gradient, norm, lr, team);
                 if let Some(ema) = &mut self.ema {
                     ema.follow(self.policy.as_ref(), self.optimizer.updates);
                 }

@@ -43,11 +43,3 @@ pub fn seconds(duration: Duration) -> f64 {
     // Microseconds are enough, and print short.
     (duration.as_secs_f64() * 1e6).round() / 1e6
 }
-
-/// Peak resident memory of the process in bytes; absent where the system does not say.
-pub fn peak_rss_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
-    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kibibytes * 1024)
-}

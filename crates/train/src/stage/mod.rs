@@ -11,14 +11,16 @@ use cohort_core::metric::Metrics;
 use serde_json::json;
 
 pub use rl::{Reference, RlStage};
+pub(crate) use supervised::ROWS_PER_BLOCK;
 pub use supervised::SupervisedStage;
 
 use crate::{
     error::Error,
+    memory::peak_rss_bytes,
     observe::Event,
     run_dir::{LogName, Tokens},
     session::Session,
-    timing::{Seconds, peak_rss_bytes, seconds},
+    timing::{Seconds, seconds},
 };
 
 /// Name of the reinforcement stage, whose steps are the run's steps.

@@ -98,7 +98,7 @@ impl<'a> RlStage<'a> {
         let sampled = self.sampled_rows(session, batch, step)?;
         for epoch in 0..self.recipe.train.inner_epochs {
             let old = sampled.as_deref().or(first.as_ref().map(|pass| pass.rows.as_slice()));
-            let passed = batch.pass(session.policy.as_ref(), &self.method, old, session.workers, step)?;
+            let passed = batch.pass(session.policy.as_ref(), &self.method, old, session.division, step)?;
             if let (0, Passed::Finite(pass)) = (epoch, &passed) {
                 self.hold_gap(session, batch, &pass.rows, step, metrics)?;
             }

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Rows of one micro-batch: a leaf of the tree of summation.
-const ROWS_PER_BLOCK: usize = 32;
+pub(crate) const ROWS_PER_BLOCK: usize = 32;
 
 pub struct SupervisedStage<'a> {
     config: &'a Supervised,
@@ -100,7 +100,7 @@ impl Stage for SupervisedStage<'_> {
         let batch = Batch { samples: groups, comparisons: &comparisons, credits: &credits, blocks, spec };
         let mut metrics = Metrics::default();
         timed(&mut seconds.train, || -> Result<(), Error> {
-            let passed = batch.pass(session.policy.as_ref(), &self.method, None, session.workers, step)?;
+            let passed = batch.pass(session.policy.as_ref(), &self.method, None, session.division, step)?;
             let dump = || json!({ "rows": chosen.iter().map(|&i| items[self.rows[i]].origin.to_string()).collect::<Vec<_>>() });
             let rate = session.optimizer.learning_rate(step, self.config.section.steps);
             session.update(passed, rate, step, &mut metrics, dump).map(drop)

@@ -1,10 +1,12 @@
 //! One optimizer update from a batch of examples: rows, row gradients, backward, sum.
 
+mod division;
 pub mod ema;
 mod gradient_sum;
 pub(crate) mod optimizer;
 pub(crate) mod worker;
 
+pub use division::{Division, Parallel};
 pub use worker::Workers;
 
 use std::ops::Range;
@@ -63,12 +65,12 @@ impl Batch<'_> {
         policy: &dyn Policy,
         method: &Method,
         old: Option<&[Vec<Rows>]>,
-        workers: Workers,
+        division: Division,
         step: u64,
     ) -> Result<Passed, Error> {
         let failed = |source| Error::Policy { step, source };
         let surveyed = match method.scope() {
-            Scope::Batch => match self.rows(policy, workers, step) {
+            Scope::Batch => match self.rows(policy, division.workers, step) {
                 Err(Error::Policy { source: source @ PolicyError::NotFinite { .. }, .. }) => {
                     return Ok(Passed::NotFinite(source.to_string()));
                 }
@@ -83,10 +85,10 @@ impl Batch<'_> {
             (0..self.samples.len()).map(|g| self.see(g, &surveyed[g], old.map(|old| old[g].as_slice()))).collect();
         let survey = method.survey(&batch).map_err(unfit)?;
         let sum = GradientSum::new(self.blocks.len());
-        let blocks = workers.map("the training pass", self.blocks.len(), |index| {
+        let blocks = division.graphs().map("the training pass", self.blocks.len(), |index| {
             let range = self.blocks[index].clone();
             let samples: Vec<&Sample> = self.samples[range.clone()].iter().flatten().copied().collect();
-            let (rows, tape) = policy.forward(&samples, self.spec).map_err(failed)?;
+            let (rows, tape) = policy.forward_by(&samples, self.spec, division.execution()).map_err(failed)?;
             let at = |(sample, rows): (usize, &Rows)| {
                 let (action, column) = rows.first_not_finite()?;
                 Some(PolicyError::NotFinite { sample, action, column })

@@ -1,7 +1,7 @@
 //! AdamW over the parameters of a policy.
 
 use cohort_core::{Gradient, ParameterInfo, Policy};
-use cohort_kernels::{AdamW, adamw};
+use cohort_kernels::{AdamW, Team};
 
 use crate::recipe::OptimizerConfig;
 
@@ -24,8 +24,8 @@ impl Optimizer {
         self.config.lr * self.config.schedule.factor(step, total)
     }
 
-    /// One update: the gradient is scaled down to the clipping norm, then AdamW. `norm` is the gradient's.
-    pub fn apply(&mut self, policy: &mut dyn Policy, gradient: &Gradient, norm: f64, lr: f64) {
+    /// One update: the gradient is scaled down to the clipping norm, then AdamW, in place. `norm` is the gradient's.
+    pub fn apply(&mut self, policy: &mut dyn Policy, gradient: &Gradient, norm: f64, lr: f64, team: Team) {
         self.updates += 1;
         let scale = if norm > self.config.clip_norm { self.config.clip_norm / norm } else { 1.0 };
         let rule = AdamW {
@@ -38,7 +38,7 @@ impl Optimizer {
         };
         for (index, values) in gradient.0.iter().enumerate() {
             let (first, second) = (&mut self.first[index], &mut self.second[index]);
-            policy.write(index, &mut |weights| adamw(weights, values, scale as f32, first, second, &rule));
+            policy.write(index, &mut |weights| team.adamw(weights, values, scale as f32, first, second, &rule));
         }
     }
 

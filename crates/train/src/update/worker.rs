@@ -5,6 +5,7 @@
 
 use std::{
     any::Any,
+    num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex,
@@ -27,6 +28,11 @@ impl Workers {
 
     pub fn count(self) -> usize {
         self.0
+    }
+
+    /// The same as threads of one kernel call.
+    pub fn threads(self) -> NonZeroUsize {
+        NonZeroUsize::new(self.0).unwrap_or(NonZeroUsize::MIN)
     }
 
     /// `work(0), .., work(blocks - 1)`, in that order. Of several errors, that of the first block is

@@ -1,0 +1,73 @@
+//! What a recipe and a task ask of a policy at once.
+
+use cohort_env::Split;
+
+use crate::{
+    recipe::{Recipe, low::ReferenceSection},
+    stage::ROWS_PER_BLOCK,
+    world::World,
+};
+
+/// Rows that a policy decodes together: of more requests, the others wait.
+const DECODED_TOGETHER: u64 = 64;
+
+/// Tokens that are prefilled, or scored without a tape, together.
+const SCORED_TOGETHER: u64 = 4096;
+
+/// One micro-batch of the largest kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Block {
+    pub tokens: u64,
+    /// Trained actions.
+    pub rows: u64,
+    /// Blocks of one optimizer batch.
+    pub count: u64,
+}
+
+/// The most that a run asks at once. Samples are taken as long as they can be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Load {
+    /// One for each stage.
+    pub blocks: Vec<Block>,
+    /// Sequences that one worker decodes together, and the tokens that each has in the end.
+    pub decoded: u64,
+    pub decoded_length: u64,
+    pub scored: u64,
+    /// Policies beside the one that is trained: a frozen reference, an average.
+    pub copies: u64,
+}
+
+impl Load {
+    pub(crate) fn of(recipe: &Recipe, world: &World) -> Self {
+        let items = || [Split::Train, Split::Dev, Split::Test].into_iter().flat_map(|split| world.task.items(split));
+        let prompt = items().map(|item| item.context.token_count() as u64).max().unwrap_or(0);
+        let new = recipe.rollout.max_new_tokens as u64;
+        let train = &recipe.train;
+        let sequences = (train.groups_per_block.min(train.prompts_per_step) * recipe.rollout.group_size) as u64;
+        let rl = Block {
+            tokens: sequences * (prompt + new),
+            rows: sequences * new,
+            count: train.prompts_per_step.div_ceil(train.groups_per_block) as u64,
+        };
+        let is_frozen = recipe.has_reference() && train.reference == ReferenceSection::Frozen;
+        let mut blocks = vec![rl];
+        if let Some(supervised) = &recipe.supervised {
+            let batch = supervised.section.batch_size;
+            let solved = world.task.items(Split::Train).iter().filter_map(|item| {
+                let solution = item.solution.as_ref()?.len() as u64;
+                Some((item.context.token_count() as u64 + solution, solution))
+            });
+            let (length, solution) = solved.fold((0, 0), |a, b| (a.0.max(b.0), a.1.max(b.1)));
+            let sequences = batch.min(ROWS_PER_BLOCK) as u64;
+            let count = batch.div_ceil(ROWS_PER_BLOCK) as u64;
+            blocks.push(Block { tokens: sequences * length, rows: sequences * solution, count });
+        }
+        Self {
+            blocks,
+            decoded: sequences.min(DECODED_TOGETHER),
+            decoded_length: prompt + new,
+            scored: (sequences * (prompt + new)).clamp(prompt, SCORED_TOGETHER.max(prompt + new)),
+            copies: u64::from(is_frozen) + u64::from(train.ema.is_some()),
+        }
+    }
+}
