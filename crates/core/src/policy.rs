@@ -6,6 +6,7 @@ use crate::{
     action::PayloadKey,
     context::Context,
     footprint::Footprint,
+    metric::Metrics,
     random::Dice,
     row::{RowGradients, Rows},
     sample::Sample,
@@ -151,6 +152,12 @@ pub enum PolicyError {
 
 /// Holds what a forward pass needs for its backward; used once.
 pub trait Tape {
+    /// What the policy has to say of its own pass (how evenly experts were used), each number with its reduction over
+    /// the passes of a step.
+    fn metrics(&self) -> Metrics {
+        Metrics::default()
+    }
+
     /// The gradient of `sum over actions and columns of row * row gradient`, for the samples of
     /// the forward pass, in their order.
     fn backward(self: Box<Self>, gradients: &[RowGradients]) -> Gradient;

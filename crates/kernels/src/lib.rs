@@ -24,6 +24,7 @@ mod linear;
 mod linear_bf16;
 mod logits;
 mod matrix;
+mod mixture;
 mod ranges;
 mod reduce;
 mod rms_norm;
@@ -53,6 +54,7 @@ pub use linear::{
 };
 pub use linear_bf16::{PackedBf16, has_dot_products, linear_bf16};
 pub use logits::{Statistics, logits_row, logits_statistics};
+pub use mixture::{RoutingShape, RoutingWeights, combine, combine_backward, route, route_backward};
 pub use rms_norm::{rms_norm, rms_norm_backward};
 pub use rope::{RopeTable, rope, rope_backward};
 pub use stored::{Matrix, gather};

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     config::{Architecture, Family, rotary},
     error::ConfigError,
-    layer::{Bias, Head},
+    layer::{Bias, FeedShape, Head, Mixture, RoutingWeights},
 };
 
 /// The sizes of a new, random-initialised Qwen3 policy.
@@ -86,6 +86,7 @@ impl Architecture {
         let attention = self.layer.attention;
         let class = match self.family {
             Family::Qwen3 => "Qwen3ForCausalLM",
+            Family::Qwen3Moe => "Qwen3MoeForCausalLM",
             Family::Qwen2 => "Qwen2ForCausalLM",
             Family::Llama => "LlamaForCausalLM",
             Family::Mistral => "MistralForCausalLM",
@@ -100,35 +101,68 @@ impl Architecture {
             "hidden_act": "silu",
             "hidden_size": self.layer.width,
             "initializer_range": 0.02,
-            "intermediate_size": self.layer.mlp.inner,
             "max_position_embeddings": self.positions,
             "model_type": self.family.model_type(),
             "num_attention_heads": attention.query_heads,
-            "num_hidden_layers": self.layers,
+            "num_hidden_layers": self.layers.len(),
             "num_key_value_heads": attention.kv_heads,
             "pad_token_id": self.pad_id,
             "rms_norm_eps": self.layer.norm_eps,
             "rope_parameters": rotary::write(attention.rope),
-            "sliding_window": null,
             "tie_word_embeddings": self.head == Head::Tied,
             "use_cache": true,
             "vocab_size": self.vocabulary,
         });
         match self.family {
-            Family::Qwen3 | Family::Llama => {
+            Family::Qwen3 | Family::Qwen3Moe | Family::Llama => {
                 config["attention_bias"] = json!(attention.output_bias == Bias::Present);
             }
             Family::Qwen2 | Family::Mistral => {}
         }
+        self.write_windows(&mut config);
+        self.write_feeds(&mut config);
+        config
+    }
+
+    fn write_windows(&self, config: &mut Value) {
+        let window = self.layers.iter().find_map(|layer| layer.window);
         match self.family {
             Family::Qwen3 | Family::Qwen2 => {
-                config["layer_types"] = json!(vec!["full_attention"; self.layers]);
-                config["use_sliding_window"] = json!(false);
+                let kind =
+                    |window: Option<usize>| if window.is_some() { "sliding_attention" } else { "full_attention" };
+                config["layer_types"] = self.layers.iter().map(|layer| kind(layer.window)).collect();
+                config["use_sliding_window"] = json!(window.is_some());
             }
-            Family::Llama => config["mlp_bias"] = json!(self.layer.mlp.bias == Bias::Present),
+            Family::Qwen3Moe => config["use_sliding_window"] = json!(window.is_some()),
             Family::Mistral => {}
+            Family::Llama => return,
         }
-        config
+        config["sliding_window"] = json!(window);
+    }
+
+    fn write_feeds(&self, config: &mut Value) {
+        let mut dense_layers = Vec::new();
+        for (i, layer) in self.layers.iter().enumerate() {
+            match layer.feed {
+                FeedShape::Dense(mlp) => {
+                    dense_layers.push(i);
+                    config["intermediate_size"] = json!(mlp.inner);
+                    if self.family == Family::Llama {
+                        config["mlp_bias"] = json!(mlp.bias == Bias::Present);
+                    }
+                }
+                FeedShape::Experts(Mixture { routing, inner }) => {
+                    config["moe_intermediate_size"] = json!(inner);
+                    config["num_experts"] = json!(routing.experts);
+                    config["num_experts_per_tok"] = json!(routing.top_k);
+                    config["norm_topk_prob"] = json!(routing.weights == RoutingWeights::Normalised);
+                }
+            }
+        }
+        if self.family == Family::Qwen3Moe {
+            config["decoder_sparse_step"] = json!(1);
+            config["mlp_only_layers"] = json!(dense_layers);
+        }
     }
 
     /// `generation_config.json`: what generation stops at and pads with.

@@ -176,13 +176,13 @@ impl<'a> Decoder<'a> {
     fn prefill_together(&mut self, now: &[usize]) {
         let contexts: Vec<&[u32]> = now.iter().map(|&group| self.groups[group].context).collect();
         let pack = Pack::of_contexts(&contexts);
-        let shape = self.model.attention_shape();
-        let width = shape.kv_heads * shape.head_dim;
+        let attention = self.model.architecture.layer.attention;
+        let width = attention.kv_heads * attention.head_dim;
         let mut caches: Vec<Vec<KvCache>> = vec![Vec::new(); now.len()];
         self.model.run_pack(&mut self.buffers, &pack, |projected| {
             for (caches, pair) in caches.iter_mut().zip(pack.starts.windows(2)) {
                 let range = pair[0] * width..pair[1] * width;
-                let mut cache = KvCache::new(shape, pair[1] - pair[0]);
+                let mut cache = KvCache::new(self.model.attention_shape(projected.layer), pair[1] - pair[0]);
                 cache.extend(&projected.keys[range.clone()], &projected.values[range]);
                 caches.push(cache);
             }
@@ -233,8 +233,8 @@ impl<'a> Decoder<'a> {
 
     /// Runs the last token of every row and draws the next.
     fn step(&mut self, active: &mut Vec<Active<'a>>) -> Result<(), PolicyError> {
-        let shape = self.model.attention_shape();
-        let (q_width, kv_width) = (shape.query_heads * shape.head_dim, shape.kv_heads * shape.head_dim);
+        let attention = self.model.architecture.layer.attention;
+        let (q_width, kv_width) = (attention.query_heads * attention.head_dim, attention.kv_heads * attention.head_dim);
         let tokens: Vec<u32> = active.iter().map(|row| row.token).collect();
         let positions: Vec<u32> = active.iter().map(|row| row.position).collect();
         let scratch = &mut self.scratch;
@@ -246,7 +246,7 @@ impl<'a> Decoder<'a> {
             for ((((row, key), value), query), out) in active.iter_mut().zip(keys).zip(values).zip(queries).zip(outs) {
                 let cache = &mut row.caches[projected.layer];
                 cache.push(key, value);
-                attend(query, cache, shape, scratch, out);
+                attend(query, cache, cache.shape(), scratch, out);
             }
         });
         let every: Vec<u32> = (0..active.len() as u32).collect();

@@ -4,7 +4,7 @@ use cohort_core::Footprint;
 
 use crate::{
     config::Architecture,
-    layer::{HeadNorm, Layer},
+    layer::{FeedShape, HeadNorm, Layer, LayerKind, Mixture},
     weights::Weights,
 };
 
@@ -21,34 +21,41 @@ struct Numbers {
     scored: usize,
 }
 
-fn of_layer(layer: &Layer) -> Numbers {
-    let (width, inner) = (layer.width, layer.mlp.inner);
+fn of_layer(layer: &Layer, kind: &LayerKind) -> Numbers {
+    let width = layer.width;
+    // Gate, up and their product; in a mixture for every expert that takes the token, with what goes in and comes out of
+    // each (and all of it once more, end to end), probabilities and logits.
+    let (fed, most) = match kind.feed {
+        FeedShape::Dense(mlp) => (3 * mlp.inner, 2 * mlp.inner),
+        FeedShape::Experts(Mixture { routing, inner }) => {
+            let slots = routing.top_k * (3 * inner + 3 * width + 2);
+            (slots + 2 * routing.experts, routing.top_k * (2 * inner + 2 * width) + routing.experts)
+        }
+    };
     let queries = layer.attention.query_heads * layer.attention.head_dim;
     let keys = layer.attention.kv_heads * layer.attention.head_dim;
     // Input, normalised input, and both again before the MLP; rotated queries and keys, values and what was attended
-    // to; gate, up and their product.
-    let kept = 4 * width + 2 * queries + 2 * keys + 3 * inner;
+    // to.
+    let kept = 4 * width + 2 * queries + 2 * keys + fed;
     let before_norm = match layer.attention.head_norm {
         HeadNorm::Present => queries + keys,
         HeadNorm::Absent => 0,
     };
-    Numbers {
-        kept: kept + before_norm,
-        backward: 2 * width + 2 * inner,
-        scored: 2 * width + 2 * queries + 2 * keys + 3 * inner,
-    }
+    Numbers { kept: kept + before_norm, backward: 2 * width + most, scored: 3 * width + 2 * queries + 2 * keys + fed }
 }
 
 /// The footprint of a model with these weights, of which `trained` numbers are trained.
 pub(crate) fn footprint(architecture: &Architecture, weights: &Weights, trained: usize) -> Footprint {
-    let (layer, layers) = (&architecture.layer, architecture.layers);
-    let Numbers { kept, backward, scored } = of_layer(layer);
+    let (layer, layers) = (&architecture.layer, architecture.layers.len());
+    let each: Vec<Numbers> = architecture.layers.iter().map(|kind| of_layer(layer, kind)).collect();
+    let largest = |of: fn(&Numbers) -> usize| each.iter().map(of).max().unwrap_or(0);
+    let (kept, backward, scored) = (largest(|n| n.kept), largest(|n| n.backward), largest(|n| n.scored));
     let keys = layer.attention.kv_heads * layer.attention.head_dim;
     let bytes = |numbers: usize| (numbers * F32) as u64;
     Footprint {
         weights: weights.bytes(),
         gradient: bytes(trained),
-        kept_token: bytes(layers * kept),
+        kept_token: bytes(each.iter().map(|numbers| numbers.kept).sum()),
         recomputed_token: bytes(layers * layer.width),
         backward_token: bytes(backward),
         layer_token: bytes(kept),

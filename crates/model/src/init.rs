@@ -36,7 +36,13 @@ pub fn random_weights(parameters: &ModelParameters, stream: Stream) -> Weights {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::{Attention, Bias, Head, HeadNorm, Layer, Mlp, Rope, RopeScaling};
+    use crate::layer::{
+        Attention, Bias, ExpertLayout, FeedShape, Head, HeadNorm, Layer, LayerKind, Mlp, Rope, RopeScaling,
+    };
+
+    fn kind(inner: usize) -> LayerKind {
+        LayerKind { window: None, feed: FeedShape::Dense(Mlp { inner, bias: Bias::Absent }) }
+    }
 
     #[test]
     fn the_start_is_a_function_of_the_stream() {
@@ -52,9 +58,8 @@ mod tests {
                 head_norm: HeadNorm::Present,
                 rope: Rope { theta: 1e4, head_dim: 16, scaling: RopeScaling::Default },
             },
-            mlp: Mlp { inner: 64, bias: Bias::Absent },
         };
-        let parameters = ModelParameters::new(50, &layer, 2, Head::Tied);
+        let parameters = ModelParameters::new(50, &layer, &[kind(64); 2], Head::Tied, ExpertLayout::Separate);
         let stream = Stream::new(3, "init");
         let [a, b] = [0, 1].map(|_| random_weights(&parameters, stream));
         for index in 0..a.count() {

@@ -7,11 +7,15 @@
 //! y = h + D(silu(G m) * (U m))                                         m = rms_norm(h)
 //! ```
 //!
-//! where biases and the per-head norms `norm_q`, `norm_k` are there or not.
+//! where biases and the per-head norms `norm_q`, `norm_k` are there or not, and attention may see a window of the last
+//! positions alone. A layer whose feed is a mixture has experts, each with its own `G`, `U` and `D`, and adds, in the place of
+//! `D(..)`, `sum over the chosen experts e of w_e * D_e(silu(G_e m) * (U_e m))`; weights and choice come from a router `R m`.
+//!
 //! [`ModelParameters`] says which parameter stands where; the training graph and the slice
 //! decoder index the same list, so neither can know of a parameter that the other lacks.
 
 use cohort_core::ParameterInfo;
+pub use cohort_kernels::{RoutingShape, RoutingWeights};
 
 pub use crate::rotary::{Llama3, Ramp, Rope, RopeScaling, Yarn};
 
@@ -51,13 +55,44 @@ pub struct Mlp {
     pub bias: Bias,
 }
 
-/// A decoder layer; all layers of a model are alike.
+/// A mixture of experts: gated MLPs without biases, some of which take each row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mixture {
+    pub routing: RoutingShape,
+    /// Width inside an expert.
+    pub inner: usize,
+}
+
+/// The second half of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedShape {
+    Dense(Mlp),
+    Experts(Mixture),
+}
+
+/// What all layers of a decoder share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Layer {
     pub width: usize,
     pub norm_eps: f64,
     pub attention: Attention,
-    pub mlp: Mlp,
+}
+
+/// What one layer has of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerKind {
+    /// Positions that a position attends to, its own included; `None`: all before it.
+    pub window: Option<usize>,
+    pub feed: FeedShape,
+}
+
+/// How a file holds the matrices of experts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpertLayout {
+    /// One by one: `experts.N.gate_proj.weight` and so on.
+    Separate,
+    /// `experts.gate_up_proj` `[experts, 2 inner, width]`, gate before up, and `experts.down_proj` `[experts, width, inner]`.
+    Fused,
 }
 
 /// Where the vocabulary head takes its weight from.
@@ -104,7 +139,7 @@ pub struct HeadNorms {
 }
 
 /// The parameters of one layer, norms by index and matrices by place.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LayerParameters {
     pub attention_norm: usize,
     pub query: Projection,
@@ -113,9 +148,33 @@ pub struct LayerParameters {
     pub head_norms: Option<HeadNorms>,
     pub output: Projection,
     pub mlp_norm: usize,
+    /// As in [`LayerKind`].
+    pub window: Option<usize>,
+    pub feed: Feed,
+}
+
+/// The parameters of a layer's second half.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Feed {
+    Dense(Gated),
+    Experts(Experts),
+}
+
+/// `down(silu(gate(x)) * up(x))`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gated {
     pub gate: Projection,
     pub up: Projection,
     pub down: Projection,
+}
+
+/// A router and what it chooses from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Experts {
+    /// To a logit an expert.
+    pub router: Projection,
+    pub experts: Vec<Gated>,
+    pub routing: RoutingShape,
 }
 
 /// All parameters of a model: their names (Hugging Face), shapes and kinds, and where each stands.
@@ -131,12 +190,13 @@ pub struct ModelParameters {
 }
 
 impl ModelParameters {
-    /// Lists the parameters of `count` layers between an embedding of `vocabulary` rows and a head.
-    pub fn new(vocabulary: usize, layer: &Layer, count: usize, head: Head) -> Self {
+    /// Lists the parameters of layers of these kinds between an embedding of `vocabulary` rows and a head.
+    pub fn new(vocabulary: usize, layer: &Layer, kinds: &[LayerKind], head: Head, experts: ExpertLayout) -> Self {
         let mut list = List::default();
         let width = layer.width;
         let embedding = list.matrix("model.embed_tokens.weight", vocabulary, width);
-        let layers = (0..count).map(|i| list.layer(layer, &format!("model.layers.{i}"))).collect();
+        let at = |i: usize| format!("model.layers.{i}");
+        let layers = kinds.iter().enumerate().map(|(i, kind)| list.layer(layer, kind, experts, &at(i))).collect();
         let final_norm = list.gain("model.norm.weight", width);
         let head = match head {
             Head::Tied => embedding,
@@ -177,8 +237,40 @@ impl List {
         Projection { weight, bias }
     }
 
-    fn layer(&mut self, layer: &Layer, at: &str) -> LayerParameters {
-        let &Layer { width, attention, mlp, .. } = layer;
+    fn gated(&mut self, at: &str, width: usize, inner: usize, bias: Bias) -> Gated {
+        Gated {
+            gate: self.projection(&format!("{at}.gate_proj"), inner, width, bias),
+            up: self.projection(&format!("{at}.up_proj"), inner, width, bias),
+            down: self.projection(&format!("{at}.down_proj"), width, inner, bias),
+        }
+    }
+
+    fn experts(&mut self, at: &str, width: usize, mixture: Mixture, layout: ExpertLayout) -> Experts {
+        let Mixture { routing, inner } = mixture;
+        let router = self.projection(&format!("{at}.gate"), routing.experts, width, Bias::Absent);
+        let count = routing.experts;
+        let experts = match layout {
+            ExpertLayout::Separate => {
+                (0..count).map(|e| self.gated(&format!("{at}.experts.{e}"), width, inner, Bias::Absent)).collect()
+            }
+            ExpertLayout::Fused => {
+                let matrices = ParameterKind::Matrix;
+                let both = self.push(&format!("{at}.experts.gate_up_proj"), &[count, 2 * inner, width], matrices);
+                let down = self.push(&format!("{at}.experts.down_proj"), &[count, width, inner], matrices);
+                let slice = |parameter, from, rows| Projection { weight: Place { parameter, from, rows }, bias: None };
+                let expert = |e: usize| Gated {
+                    gate: slice(both, 2 * e * inner, inner),
+                    up: slice(both, (2 * e + 1) * inner, inner),
+                    down: slice(down, e * width, width),
+                };
+                (0..count).map(expert).collect()
+            }
+        };
+        Experts { router, experts, routing }
+    }
+
+    fn layer(&mut self, layer: &Layer, kind: &LayerKind, experts: ExpertLayout, at: &str) -> LayerParameters {
+        let &Layer { width, attention, .. } = layer;
         let queries = attention.query_heads * attention.head_dim;
         let keys = attention.kv_heads * attention.head_dim;
         LayerParameters {
@@ -195,9 +287,13 @@ impl List {
             },
             output: self.projection(&format!("{at}.self_attn.o_proj"), width, queries, attention.output_bias),
             mlp_norm: self.gain(&format!("{at}.post_attention_layernorm.weight"), width),
-            gate: self.projection(&format!("{at}.mlp.gate_proj"), mlp.inner, width, mlp.bias),
-            up: self.projection(&format!("{at}.mlp.up_proj"), mlp.inner, width, mlp.bias),
-            down: self.projection(&format!("{at}.mlp.down_proj"), width, mlp.inner, mlp.bias),
+            window: kind.window,
+            feed: match kind.feed {
+                FeedShape::Dense(mlp) => Feed::Dense(self.gated(&format!("{at}.mlp"), width, mlp.inner, mlp.bias)),
+                FeedShape::Experts(mixture) => {
+                    Feed::Experts(self.experts(&format!("{at}.mlp"), width, mixture, experts))
+                }
+            },
         }
     }
 }

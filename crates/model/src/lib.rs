@@ -10,6 +10,7 @@ mod blueprint;
 mod config;
 mod decoder;
 mod error;
+mod experts;
 mod fields;
 mod footprint;
 mod graph;

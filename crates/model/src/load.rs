@@ -15,8 +15,9 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::Value;
 
 use crate::{
+    config::Architecture,
     error::{ConfigError, WeightsError},
-    layer::ModelParameters,
+    layer::{ExpertLayout, FeedShape, LayerKind, ModelParameters},
     weights::Weights,
 };
 
@@ -50,6 +51,26 @@ impl WeightFiles {
         }
     }
 
+    /// How the files hold the experts of a model, told by the names of their tensors.
+    ///
+    /// # Errors
+    /// A file cannot be read, or is broken.
+    pub(crate) fn expert_layout(&self, architecture: &Architecture) -> Result<ExpertLayout, WeightsError> {
+        let has_experts = |kind: &LayerKind| matches!(kind.feed, FeedShape::Experts(_));
+        if !architecture.layers.iter().any(has_experts) {
+            return Ok(architecture.experts);
+        }
+        for file in self.shards()?.0 {
+            let map = map(&file)?;
+            let (_, header) = SafeTensors::read_metadata(&map)
+                .map_err(|error| WeightsError::Broken { file: file.clone(), reason: error.to_string() })?;
+            if header.tensors().keys().any(|name| name.ends_with(".experts.gate_up_proj")) {
+                return Ok(ExpertLayout::Fused);
+            }
+        }
+        Ok(ExpertLayout::Separate)
+    }
+
     /// The shard that holds each tensor, and the file to blame where a tensor is in none.
     fn shards(&self) -> Result<(Vec<PathBuf>, &Path), WeightsError> {
         match self {
@@ -57,6 +78,17 @@ impl WeightFiles {
             WeightFiles::Sharded(index) => Ok((read_index(index)?, index)),
         }
     }
+}
+
+/// A file in memory, read as it is touched.
+fn map(file: &Path) -> Result<Mmap, WeightsError> {
+    let unreadable = |source| WeightsError::Unreadable { file: file.to_owned(), source };
+    let handle = File::open(file).map_err(unreadable)?;
+    // SAFETY: the map is read-only; a file that another process truncates meanwhile ends the program by a signal, as
+    // with every reader of mapped weights.
+    #[allow(unsafe_code)]
+    let map = unsafe { Mmap::map(&handle) }.map_err(unreadable)?;
+    Ok(map)
 }
 
 fn read_index(index: &Path) -> Result<Vec<PathBuf>, WeightsError> {
@@ -94,12 +126,7 @@ pub(crate) fn load_weights(files: &WeightFiles, parameters: &ModelParameters) ->
     let mut values: Vec<Option<Vec<f32>>> = vec![None; parameters.infos.len()];
     let (shards, whole) = files.shards()?;
     for file in shards {
-        let unreadable = |source| WeightsError::Unreadable { file: file.clone(), source };
-        let handle = File::open(&file).map_err(unreadable)?;
-        // SAFETY: the map is read-only and lives for this block; a file that another process truncates
-        // meanwhile ends the program by a signal, as with every reader of mapped weights.
-        #[allow(unsafe_code)]
-        let map = unsafe { Mmap::map(&handle) }.map_err(unreadable)?;
+        let map = map(&file)?;
         let tensors = SafeTensors::deserialize(&map)
             .map_err(|error| WeightsError::Broken { file: file.clone(), reason: error.to_string() })?;
         for (name, view) in tensors.iter() {

@@ -48,10 +48,11 @@ impl TextPolicy {
     /// [`ModelError::Config`] where the directory is not a model that can be run, found before a weights file
     /// is opened; [`ModelError::Weights`] where the weights are damaged or of another model.
     pub fn load(directory: &Path) -> Result<Self, ModelError> {
-        let architecture = Architecture::read(directory)?;
+        let mut architecture = Architecture::read(directory)?;
         let assets = read_assets(directory)?;
         let tokenizer = tokenizer_of(directory, &architecture, &assets)?;
         let files = WeightFiles::find(directory)?;
+        architecture.experts = files.expert_layout(&architecture)?;
         let parameters = architecture.parameters();
         let weights = load_weights(&files, &parameters)?;
         Ok(Self::assemble(architecture, parameters, weights, assets, tokenizer))

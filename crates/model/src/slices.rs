@@ -1,12 +1,14 @@
 //! The description executed on plain slices: for scoring without a tape, and for decoding.
 
 use cohort_kernels::{
-    AttentionShape, HeadShape, LinearShape, attention, head_logits, head_rows, linear, rms_norm, rope, swiglu,
+    AttentionShape, HeadShape, LinearShape, attention, combine, head_logits, head_rows, linear, rms_norm, rope, route,
+    swiglu,
 };
 
 use crate::{
     config::Architecture,
-    layer::{ModelParameters, Place, Projection},
+    experts::Choice,
+    layer::{Attention, Experts, Feed, Gated, ModelParameters, Place, Projection},
     pack::Pack,
     rope::Rotations,
     weights::Weights,
@@ -32,12 +34,28 @@ pub(crate) struct Buffers {
     keys: Vec<f32>,
     values: Vec<f32>,
     attended: Vec<f32>,
-    gate: Vec<f32>,
-    up: Vec<f32>,
-    inner: Vec<f32>,
+    feed: FeedBuffers,
+    /// What the second half gives.
+    fed: Vec<f32>,
     /// Hidden rows that go to the head, before and after the last norm.
     picked: Vec<f32>,
     hidden: Vec<f32>,
+}
+
+/// Activations of the second half of a layer.
+#[derive(Debug, Default)]
+struct FeedBuffers {
+    gate: Vec<f32>,
+    up: Vec<f32>,
+    product: Vec<f32>,
+    /// Of a mixture: logits and probabilities `[rows, experts]`, choice and weights `[rows, top_k]`.
+    logits: Vec<f32>,
+    probabilities: Vec<f32>,
+    chosen: Vec<u32>,
+    weights: Vec<f32>,
+    /// The rows that one expert takes, and what all of them give.
+    taken: Vec<f32>,
+    given: Vec<f32>,
 }
 
 /// Rotated queries and keys, and values, of all rows in one layer.
@@ -50,9 +68,9 @@ pub(crate) struct Projected<'a> {
 }
 
 /// The first `len` entries of a buffer that grows as needed.
-fn room(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+fn room<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
     if buffer.len() < len {
-        buffer.resize(len, 0.0);
+        buffer.resize(len, T::default());
     }
     &mut buffer[..len]
 }
@@ -71,13 +89,14 @@ pub(crate) struct HeadRows {
 }
 
 impl<'a> Model<'a> {
-    pub(crate) fn attention_shape(&self) -> AttentionShape {
+    /// The heads of a layer and its window.
+    pub(crate) fn attention_shape(&self, layer: usize) -> AttentionShape {
         let attention = self.architecture.layer.attention;
         AttentionShape {
             query_heads: attention.query_heads,
             kv_heads: attention.kv_heads,
             head_dim: attention.head_dim,
-            window: None,
+            window: self.parameters.layers[layer].window,
         }
     }
 
@@ -104,9 +123,9 @@ impl<'a> Model<'a> {
         mut mix: impl FnMut(Projected, &mut [f32]),
     ) {
         let layer = &self.architecture.layer;
-        let (rows, width, inner) = (tokens.len(), layer.width, layer.mlp.inner);
+        let (rows, width) = (tokens.len(), layer.width);
         let eps = layer.norm_eps as f32;
-        let AttentionShape { query_heads, kv_heads, head_dim, .. } = self.attention_shape();
+        let Attention { query_heads, kv_heads, head_dim, .. } = layer.attention;
         let table = self.rotations.table(positions.iter().max().map_or(0, |&last| last as usize + 1));
 
         let x = room(&mut buffers.x, rows * width);
@@ -118,10 +137,8 @@ impl<'a> Model<'a> {
         let queries = room(&mut buffers.queries, rows * query_heads * head_dim);
         let keys = room(&mut buffers.keys, rows * kv_heads * head_dim);
         let values = room(&mut buffers.values, rows * kv_heads * head_dim);
+        let fed = room(&mut buffers.fed, rows * width);
         let attended = room(&mut buffers.attended, rows * query_heads * head_dim);
-        let gate = room(&mut buffers.gate, rows * inner);
-        let up = room(&mut buffers.up, rows * inner);
-        let product = room(&mut buffers.inner, rows * inner);
 
         for (index, places) in self.parameters.layers.iter().enumerate() {
             rms_norm(x, self.vector(places.attention_norm), eps, normed);
@@ -129,7 +146,7 @@ impl<'a> Model<'a> {
             self.project(normed, places.key, rows, keys);
             self.project(normed, places.value, rows, values);
             if let Some(norms) = places.head_norms {
-                // `attended` and `gate` are free until later in the layer: the norm needs a second place.
+                // `attended` is free until later in the layer: the norm needs a second place.
                 rms_norm(queries, self.vector(norms.query), eps, attended);
                 queries.copy_from_slice(attended);
                 let spare = &mut attended[..keys.len()];
@@ -143,18 +160,58 @@ impl<'a> Model<'a> {
             add(x, normed);
 
             rms_norm(x, self.vector(places.mlp_norm), eps, normed);
-            self.project(normed, places.gate, rows, gate);
-            self.project(normed, places.up, rows, up);
-            swiglu(gate, up, product);
-            self.project(product, places.down, rows, normed);
-            add(x, normed);
+            match &places.feed {
+                Feed::Dense(gated) => self.gated(&mut buffers.feed, normed, gated, rows, fed),
+                Feed::Experts(experts) => self.experts(&mut buffers.feed, normed, experts, rows, fed),
+            }
+            add(x, fed);
         }
+    }
+
+    /// `out = down(silu(gate(x)) * up(x))`, `[rows, width]`.
+    fn gated(&self, buffers: &mut FeedBuffers, x: &[f32], gated: &Gated, rows: usize, out: &mut [f32]) {
+        let inner = gated.gate.weight.rows;
+        let gate = room(&mut buffers.gate, rows * inner);
+        let up = room(&mut buffers.up, rows * inner);
+        let product = room(&mut buffers.product, rows * inner);
+        self.project(x, gated.gate, rows, gate);
+        self.project(x, gated.up, rows, up);
+        swiglu(gate, up, product);
+        self.project(product, gated.down, rows, out);
+    }
+
+    /// The weighted sum of what the chosen experts give, `[rows, width]`.
+    fn experts(&self, buffers: &mut FeedBuffers, x: &[f32], experts: &Experts, rows: usize, out: &mut [f32]) {
+        let (routing, width) = (experts.routing, x.len() / rows.max(1));
+        let (all, slots) = (rows * routing.experts, rows * routing.top_k);
+        let logits = room(&mut buffers.logits, all);
+        self.project(x, experts.router, rows, logits);
+        let chosen = room(&mut buffers.chosen, slots);
+        let weights = room(&mut buffers.weights, slots);
+        route(logits, routing, room(&mut buffers.probabilities, all), chosen, weights);
+        let choice = Choice::new(chosen, routing);
+        let (mut taken, mut given) = (std::mem::take(&mut buffers.taken), std::mem::take(&mut buffers.given));
+        for (e, expert) in experts.experts.iter().enumerate() {
+            let of_expert = choice.rows_of(e);
+            if of_expert.is_empty() {
+                continue;
+            }
+            let taken = room(&mut taken, of_expert.len() * width);
+            for (taken, &row) in taken.chunks_exact_mut(width).zip(of_expert) {
+                taken.copy_from_slice(&x[row as usize * width..][..width]);
+            }
+            let given = room(&mut given, slots * width);
+            let range = choice.range(e);
+            self.gated(buffers, taken, expert, range.len(), &mut given[range.start * width..range.end * width]);
+        }
+        combine(room(&mut given, slots * width), &buffers.weights[..slots], &choice.places, width, out);
+        (buffers.taken, buffers.given) = (taken, given);
     }
 
     /// Runs a pack with every sequence attending to itself; `keep` sees keys and values of each layer.
     pub(crate) fn run_pack(&self, buffers: &mut Buffers, pack: &Pack, mut keep: impl FnMut(Projected)) {
-        let shape = self.attention_shape();
         self.run(buffers, &pack.tokens, &pack.positions, |projected, out| {
+            let shape = self.attention_shape(projected.layer);
             attention(projected.queries, projected.keys, projected.values, &pack.starts, shape, out);
             keep(projected);
         });

@@ -114,7 +114,13 @@ fn store(values: Vec<f32>, shape: &[usize]) -> Storage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::{Attention, Bias, Head, HeadNorm, Layer, Mlp, Rope, RopeScaling};
+    use crate::layer::{
+        Attention, Bias, ExpertLayout, FeedShape, Head, HeadNorm, Layer, LayerKind, Mlp, Rope, RopeScaling,
+    };
+
+    fn kind(inner: usize) -> LayerKind {
+        LayerKind { window: None, feed: FeedShape::Dense(Mlp { inner, bias: Bias::Absent }) }
+    }
 
     #[test]
     fn values_are_taken_and_shared_without_a_copy() {
@@ -130,9 +136,8 @@ mod tests {
                 head_norm: HeadNorm::Absent,
                 rope: Rope { theta: 1e4, head_dim: 8, scaling: RopeScaling::Default },
             },
-            mlp: Mlp { inner: 8, bias: Bias::Absent },
         };
-        let parameters = ModelParameters::new(9, &layer, 1, Head::Tied);
+        let parameters = ModelParameters::new(9, &layer, &[kind(8)], Head::Tied, ExpertLayout::Separate);
         let values: Vec<Vec<f32>> = parameters.infos.iter().map(|info| vec![0.5; info.element_count()]).collect();
         let places: Vec<*const f32> = values.iter().map(|values| values.as_ptr()).collect();
         let mut weights = Weights::new(&parameters, values);

@@ -3,7 +3,10 @@
 use std::{collections::HashMap, fs, path::Path};
 
 use cohort_core::Stream;
-use cohort_model::{Architecture, Blueprint, ModelError, TextPolicy, arithmetic_tokenizer};
+use cohort_model::{
+    Architecture, Blueprint, ModelError, TextPolicy, arithmetic_tokenizer,
+    layer::{FeedShape, LayerKind, RoutingShape, RoutingWeights},
+};
 use safetensors::{Dtype, serialize, tensor::TensorView};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -140,7 +143,7 @@ fn a_broken_configuration_comes_before_broken_weights() {
     config_fault(TextPolicy::load(model.path()), &["config.json", "line 1"]);
     config_fault(
         model.with("model_type", json!("gpt2")),
-        &["`model_type` is \"gpt2\"", "qwen3, qwen2, llama, mistral"],
+        &["`model_type` is \"gpt2\"", "qwen3, qwen3_moe, qwen2, llama, mistral"],
     );
     fs::remove_file(model.path().join("model.safetensors")).expect("removed");
     config_fault(model.with("use_cache", json!(true)), &["model.safetensors"]);
@@ -170,6 +173,9 @@ fn what_cannot_be_computed_is_refused_by_field() {
         ("rope_scaling", json!({"type": "dynamic", "factor": 2.0}), "`rope_scaling` is"),
         ("rope_theta", json!(5e5), "`rope_parameters.rope_theta` is 10000"),
         ("layer_types", json!(["full_attention", "sliding_attention"]), "\"sliding_attention\""),
+        ("layer_types", json!(["full_attention"]), "a list of 2 strings"),
+        ("layer_types", json!(["full_attention", "linear_attention"]), "\"linear_attention\""),
+        ("per_layer_config", json!({"0": {"hidden_size": 8}}), "`per_layer_config`"),
         ("dtype", json!("float8_e4m3fn"), "`dtype` is \"float8_e4m3fn\""),
         ("hidden_size", json!("16"), "`hidden_size` is \"16\""),
         ("hidden_size", Value::Null, "`hidden_size`"),
@@ -187,25 +193,98 @@ fn what_cannot_be_computed_is_refused_by_field() {
     }
 }
 
-#[test]
-fn windows_are_refused_only_where_they_cut() {
-    let parse = |config: Value| Architecture::parse(Path::new("config.json"), &config);
-    let mut mistral = Architecture::new(&blueprint()).expect("an architecture").config_json();
-    let fields = mistral.as_object_mut().expect("an object");
-    for field in ["layer_types", "use_sliding_window", "attention_bias"] {
-        fields.remove(field);
+/// A configuration of another family with the sizes of [`blueprint`].
+fn of_family(family: &str, fields: Value) -> Value {
+    let mut config = Architecture::new(&blueprint()).expect("an architecture").config_json();
+    let object = config.as_object_mut().expect("an object");
+    for field in ["layer_types", "use_sliding_window", "sliding_window", "attention_bias"] {
+        object.remove(field);
     }
-    mistral["model_type"] = json!("mistral");
-    assert!(parse(mistral.clone()).is_ok());
-    mistral["sliding_window"] = json!(64);
-    assert!(parse(mistral.clone()).is_ok());
-    mistral["sliding_window"] = json!(32);
-    assert!(parse(mistral.clone()).expect_err("a window").to_string().contains("`sliding_window` is 32"));
-    mistral["model_type"] = json!("qwen2");
-    assert!(parse(mistral.clone()).is_ok(), "qwen2 has a window only where use_sliding_window says so");
-    mistral["use_sliding_window"] = json!(true);
-    mistral["max_window_layers"] = json!(1);
-    assert!(parse(mistral).is_err());
+    object.insert("model_type".into(), json!(family));
+    object.insert("num_hidden_layers".into(), json!(3));
+    fields.as_object().expect("an object").iter().for_each(|(field, value)| {
+        object.insert(field.clone(), value.clone());
+    });
+    config
+}
+
+fn parse(config: &Value) -> Result<Architecture, String> {
+    Architecture::parse(Path::new("config.json"), config).map_err(|error| error.to_string())
+}
+
+/// What is read, and that what is written reads as the same.
+fn parsed(family: &str, fields: Value) -> Architecture {
+    let architecture = parse(&of_family(family, fields)).expect("supported");
+    assert_eq!(parse(&architecture.config_json()).expect("what is written"), architecture);
+    architecture
+}
+
+#[test]
+fn windows_are_those_of_the_family() {
+    let windows = |family: &str, fields: Value| -> Vec<Option<usize>> {
+        parsed(family, fields).layers.iter().map(|layer| layer.window).collect()
+    };
+    let (full, eight) = (None, Some(8));
+    assert_eq!(windows("mistral", json!({"sliding_window": null})), [full; 3]);
+    assert_eq!(windows("mistral", json!({"sliding_window": 8})), [eight; 3]);
+    assert_eq!(windows("mistral", json!({})), [Some(4096); 3], "the class's own");
+    assert_eq!(windows("llama", json!({"sliding_window": 8})), [full; 3], "the class has no such field");
+    for family in ["qwen2", "qwen3"] {
+        assert_eq!(windows(family, json!({"sliding_window": 8, "max_window_layers": 0})), [full; 3], "not in use");
+        let used = |more: Value| {
+            let mut fields = json!({"sliding_window": 8, "use_sliding_window": true});
+            fields.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            fields
+        };
+        assert_eq!(windows(family, used(json!({}))), [full; 3], "from layer 28 on");
+        assert_eq!(windows(family, used(json!({"max_window_layers": 1}))), [full, eight, eight]);
+        assert_eq!(windows(family, used(json!({"max_window_layers": 0}))), [eight; 3]);
+        let types = ["sliding_attention", "full_attention", "sliding_attention"];
+        assert_eq!(windows(family, used(json!({"layer_types": types, "max_window_layers": 0}))), [eight, full, eight]);
+    }
+    for (family, fields) in [
+        ("mistral", json!({"sliding_window": 8, "layer_types": vec!["full_attention"; 3]})),
+        ("llama", json!({"layer_types": vec!["sliding_attention"; 3]})),
+        ("qwen2", json!({"sliding_window": 8, "layer_types": vec!["sliding_attention"; 3]})),
+    ] {
+        let error = parse(&of_family(family, fields)).expect_err("another model");
+        assert!(error.contains("`layer_types` is"), "{error}");
+    }
+}
+
+#[test]
+fn experts_stand_where_the_family_has_them() {
+    let sizes = json!({"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 6});
+    let with = |more: Value| {
+        let mut fields = sizes.clone();
+        fields.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        fields
+    };
+    let sparse = |fields: Value| -> Vec<bool> {
+        let is_sparse = |layer: &LayerKind| matches!(layer.feed, FeedShape::Experts(_));
+        parsed("qwen3_moe", fields).layers.iter().map(is_sparse).collect()
+    };
+    assert_eq!(sparse(sizes.clone()), [true; 3]);
+    assert_eq!(sparse(with(json!({"decoder_sparse_step": 2}))), [false, true, false]);
+    assert_eq!(sparse(with(json!({"mlp_only_layers": [0, 2]}))), [false, true, false]);
+    assert_eq!(sparse(with(json!({"mlp_only_layers": [1], "decoder_sparse_step": 2}))), [false; 3]);
+    for (flag, expected) in [(json!(true), RoutingWeights::Normalised), (Value::Null, RoutingWeights::AsTheyAre)] {
+        let architecture = parsed("qwen3_moe", with(json!({"norm_topk_prob": flag})));
+        let FeedShape::Experts(mixture) = architecture.layers[0].feed else { panic!("no experts") };
+        assert_eq!(mixture.routing, RoutingShape { experts: 4, top_k: 2, weights: expected });
+        assert_eq!(mixture.inner, 6);
+    }
+    for (family, fields, named) in [
+        ("qwen3", json!({"num_experts": 4}), "`num_experts` is 4"),
+        ("qwen3_moe", with(json!({"num_local_experts": 5})), "`num_local_experts` is 5"),
+        ("qwen3_moe", with(json!({"num_experts_per_tok": 5})), "`num_experts_per_tok` is 5"),
+        ("qwen3_moe", with(json!({"moe_intermediate_size": null})), "`moe_intermediate_size` is missing"),
+        ("mistral", json!({"attention_bias": true}), "`attention_bias` is true"),
+        ("qwen2", json!({"use_sliding_window": true, "max_window_layers": -1}), "`max_window_layers` is -1"),
+    ] {
+        let error = parse(&of_family(family, fields)).expect_err("a fault");
+        assert!(error.contains(named), "{error}");
+    }
 }
 
 #[test]

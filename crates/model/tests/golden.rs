@@ -99,6 +99,19 @@ fn compare_gradients(policy: &TextPolicy, document: &Value) {
     }
 }
 
+/// The load-balancing number of the tokens of one sequence; dense models have none.
+fn compare_balance(policy: &TextPolicy, document: &Value) {
+    // The last action is chosen and never run.
+    let sample = Sample::given(Context::of_tokens(ids(&document["logits"]["ids"])), &[2]);
+    let (_, tape) = policy.forward(&[&sample], RowSpec { temperature: 1.0 }).expect("forward");
+    let ours = tape.metrics().get("router_load_balance");
+    let theirs = document["balance"].as_f64();
+    assert_eq!(ours.is_some(), theirs.is_some());
+    if let (Some(ours), Some(theirs)) = (ours, theirs) {
+        assert!((ours - theirs).abs() <= 1e-5 * theirs, "{ours}, transformers {theirs}");
+    }
+}
+
 fn compare_greedy(policy: &TextPolicy, document: &Value) {
     let expected = ids(&document["greedy"]["actions"]);
     let controls = Controls {
@@ -128,6 +141,7 @@ fn tiny_checkpoint(name: &str) {
     println!("{name}: largest difference of a logit {logits:.1e}, of a row {rows:.1e}");
     compare_gradients(&policy, &document);
     compare_greedy(&policy, &document);
+    compare_balance(&policy, &document);
 }
 
 /// One test a checkpoint: the list is what the folder holds.
@@ -156,7 +170,20 @@ macro_rules! checkpoints {
     };
 }
 
-checkpoints!(llama, llama3, llama_linear, qwen2, qwen2_yarn, qwen3, qwen3_yarn);
+checkpoints!(
+    llama,
+    llama3,
+    llama_linear,
+    mistral,
+    qwen2,
+    qwen2_window,
+    qwen2_yarn,
+    qwen3,
+    qwen3_moe,
+    qwen3_moe_fused,
+    qwen3_window,
+    qwen3_yarn,
+);
 
 #[test]
 fn a_trained_model_as_transformers() {

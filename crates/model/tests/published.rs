@@ -67,8 +67,26 @@ fn mistral_7b_with_and_without_a_window() {
     });
     assert_eq!(parse(&config).expect("version 0.3").parameter_count(), 7_248_023_552);
     config["sliding_window"] = json!(4096);
-    let error = parse(&config).expect_err("version 0.1").to_string();
-    assert!(error.contains("`sliding_window` is 4096"), "{error}");
+    let windowed = parse(&config).expect("version 0.1");
+    assert!(windowed.layers.iter().all(|layer| layer.window == Some(4096)));
+}
+
+#[test]
+fn qwen3_30b_a3b() {
+    let architecture = parse(&json!({
+        "architectures": ["Qwen3MoeForCausalLM"], "attention_bias": false, "attention_dropout": 0.0,
+        "bos_token_id": 151643, "decoder_sparse_step": 1, "eos_token_id": 151645, "head_dim": 128,
+        "hidden_act": "silu", "hidden_size": 2048, "initializer_range": 0.02, "intermediate_size": 6144,
+        "max_position_embeddings": 40960, "max_window_layers": 48, "mlp_only_layers": [], "model_type": "qwen3_moe",
+        "moe_intermediate_size": 768, "norm_topk_prob": true, "num_attention_heads": 32, "num_experts": 128,
+        "num_experts_per_tok": 8, "num_hidden_layers": 48, "num_key_value_heads": 4, "output_router_logits": false,
+        "rms_norm_eps": 1e-06, "rope_scaling": null, "rope_theta": 1000000.0, "router_aux_loss_coef": 0.001,
+        "sliding_window": null, "tie_word_embeddings": false, "torch_dtype": "bfloat16", "use_cache": true,
+        "use_sliding_window": false, "vocab_size": 151936
+    }))
+    .expect("supported");
+    assert_eq!(architecture.parameter_count(), 30_532_122_624);
+    assert_eq!(parse(&architecture.config_json()).expect("what is written"), architecture);
 }
 
 #[test]

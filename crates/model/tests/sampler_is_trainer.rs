@@ -2,11 +2,14 @@
 
 mod common;
 
+use std::path::Path;
+
 use cohort_core::{Policy, Sample, Sampler};
+use cohort_model::TextPolicy;
 use common::{controls, forward, requests, rows, tiny};
 
-fn hold_the_law(policy: &cohort_model::TextPolicy, count: usize, temperature: f32) {
-    let samples = policy.sample(&requests(count, &controls(temperature, 20), 5)).expect("samples");
+fn hold_the_law(policy: &TextPolicy, count: usize, max_actions: usize, temperature: f32) {
+    let samples = policy.sample(&requests(count, &controls(temperature, max_actions), 5)).expect("samples");
     assert_eq!(samples.len(), count);
     let all: Vec<&Sample> = samples.iter().collect();
     let scored = rows(policy, &all, temperature);
@@ -25,7 +28,39 @@ fn at_every_batch_size_and_temperature() {
         let policy = tiny(1, tied);
         for count in [1, 2, 3, 7, 33, 70, 150] {
             for temperature in [1.0, 0.7] {
-                hold_the_law(&policy, count, temperature);
+                hold_the_law(&policy, count, 20, temperature);
+            }
+        }
+    }
+}
+
+/// Every tiny checkpoint of the parity suite: one an architecture and kind of rotation.
+fn checkpoints() -> Vec<(String, TextPolicy)> {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut folders: Vec<_> =
+        std::fs::read_dir(golden).expect("the folder").map(|entry| entry.expect("an entry").path()).collect();
+    folders.retain(|path| path.is_dir());
+    folders.sort();
+    let load = |path: &std::path::PathBuf| (path.display().to_string(), TextPolicy::load(path).expect("a model"));
+    folders.iter().map(load).collect()
+}
+
+#[test]
+fn for_every_architecture_before_and_after_an_update() {
+    let all = checkpoints();
+    assert!(all.len() >= 12);
+    for (name, mut policy) in all {
+        println!("{name}");
+        for round in 0..2 {
+            // 60 actions: beyond every window and every original context.
+            for (count, temperature) in [(1, 1.0), (5, 0.7), (70, 1.0)] {
+                hold_the_law(&policy, count, 60, temperature);
+            }
+            if round == 0 {
+                for index in 0..policy.parameters().len() {
+                    let step = |(i, x): (usize, &mut f32)| *x += 1e-2 * ((i * 7 + index) % 11) as f32 - 5e-2;
+                    policy.write(index, &mut |values| values.iter_mut().enumerate().for_each(step));
+                }
             }
         }
     }
@@ -37,7 +72,7 @@ fn after_a_write() {
     for index in 0..policy.parameters().len() {
         policy.write(index, &mut |values| values.iter_mut().enumerate().for_each(|(i, x)| *x += 1e-3 * (i % 7) as f32));
     }
-    hold_the_law(&policy, 40, 1.0);
+    hold_the_law(&policy, 40, 20, 1.0);
 }
 
 #[test]

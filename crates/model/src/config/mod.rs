@@ -3,7 +3,9 @@
 //! Field names and defaults are those of transformers 4 and 5. What Cohort cannot compute
 //! exactly is refused with the field's name; nothing is guessed.
 
+mod feed;
 pub(crate) mod rotary;
+mod window;
 
 use std::path::Path;
 
@@ -12,25 +14,27 @@ use serde_json::Value;
 use crate::{
     error::ConfigError,
     fields::{Fields, read_json},
-    layer::{Attention, Bias, Head, HeadNorm, Layer, Mlp, ModelParameters},
+    layer::{Attention, Bias, ExpertLayout, Head, HeadNorm, Layer, LayerKind, ModelParameters},
 };
 
-/// The decoder families that are supported: they differ in which biases and head norms exist.
+/// The decoder families that are supported: they differ in which biases, head norms, windows and experts exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     Qwen3,
+    Qwen3Moe,
     Qwen2,
     Llama,
     Mistral,
 }
 
 impl Family {
-    pub const ALL: [Family; 4] = [Family::Qwen3, Family::Qwen2, Family::Llama, Family::Mistral];
+    pub const ALL: [Family; 5] = [Family::Qwen3, Family::Qwen3Moe, Family::Qwen2, Family::Llama, Family::Mistral];
 
     /// `model_type` in `config.json`.
     pub fn model_type(self) -> &'static str {
         match self {
             Family::Qwen3 => "qwen3",
+            Family::Qwen3Moe => "qwen3_moe",
             Family::Qwen2 => "qwen2",
             Family::Llama => "llama",
             Family::Mistral => "mistral",
@@ -63,8 +67,12 @@ pub struct Architecture {
     pub family: Family,
     /// Number of token ids.
     pub vocabulary: usize,
+    /// What all layers share.
     pub layer: Layer,
-    pub layers: usize,
+    /// What each has of its own.
+    pub layers: Vec<LayerKind>,
+    /// How the weights file holds experts; `config.json` does not say.
+    pub experts: ExpertLayout,
     pub head: Head,
     /// Longest context plus actions.
     pub positions: usize,
@@ -110,24 +118,17 @@ impl Architecture {
         let width = fields.required_count("hidden_size")?;
         let layers = fields.required_count("num_hidden_layers")?;
         let positions = fields.required_count("max_position_embeddings")?;
-        refuse_windows(&fields, family, layers, positions)?;
+        let windows = window::read(&fields, family, layers)?;
+        let feeds = feed::read(&fields, family, layers)?;
         let attention = attention(&fields, family, width, positions)?;
         let vocabulary = fields.required_count("vocab_size")?;
-        let bias = |on: bool| if on { Bias::Present } else { Bias::Absent };
-        let mlp_bias = fields.flag("mlp_bias")?.unwrap_or(false);
-        if mlp_bias && family != Family::Llama {
-            return Err(fields.unsupported("mlp_bias", &Value::Bool(true), "true for model_type llama only"));
-        }
+        let kinds = windows.into_iter().zip(feeds).map(|(window, feed)| LayerKind { window, feed });
         let architecture = Self {
             family,
             vocabulary,
-            layer: Layer {
-                width,
-                norm_eps: fields.positive("rms_norm_eps")?.unwrap_or(1e-6),
-                attention,
-                mlp: Mlp { inner: fields.required_count("intermediate_size")?, bias: bias(mlp_bias) },
-            },
-            layers,
+            layer: Layer { width, norm_eps: fields.positive("rms_norm_eps")?.unwrap_or(1e-6), attention },
+            layers: kinds.collect(),
+            experts: ExpertLayout::Separate,
             head: if fields.flag("tie_word_embeddings")?.unwrap_or(false) { Head::Tied } else { Head::Untied },
             positions,
             end_ids: fields.ids("eos_token_id")?.unwrap_or_default(),
@@ -165,7 +166,7 @@ impl Architecture {
 
     /// The parameters of the model: names, shapes, places.
     pub fn parameters(&self) -> ModelParameters {
-        ModelParameters::new(self.vocabulary, &self.layer, self.layers, self.head)
+        ModelParameters::new(self.vocabulary, &self.layer, &self.layers, self.head, self.experts)
     }
 
     /// Number of weights.
@@ -189,7 +190,7 @@ fn refuse_unsupported(fields: &Fields) -> Result<(), ConfigError> {
     for (field, supported) in [
         ("quantization_config", "absent: weights in F32, BF16 or F16"),
         ("text_config", "absent: text-only models"),
-        ("num_local_experts", "absent: dense models"),
+        ("per_layer_config", "absent: `layer_types`, `mlp_only_layers` and `decoder_sparse_step`"),
     ] {
         if let Some(value) = fields.get(field) {
             return Err(fields.unsupported(field, value, supported));
@@ -207,38 +208,6 @@ fn refuse_unsupported(fields: &Fields) -> Result<(), ConfigError> {
         return Err(fields.unsupported("attention_dropout", value, 0.0));
     }
     rotary::refuse_partial(fields)
-}
-
-/// Refuses attention windows that would ever cut anything off.
-fn refuse_windows(fields: &Fields, family: Family, layers: usize, positions: usize) -> Result<(), ConfigError> {
-    if let Some(value) = fields.get("layer_types") {
-        let full = |v: &Value| v.as_str() == Some("full_attention");
-        let list = value.as_array().ok_or_else(|| fields.wrong("layer_types", value, "a list of strings"))?;
-        if let Some(other) = list.iter().find(|v| !full(v)) {
-            return Err(fields.unsupported("layer_types", other, "\"full_attention\" in every layer"));
-        }
-    }
-    let in_use = match family {
-        Family::Qwen3 | Family::Qwen2 => {
-            let first_windowed = fields.count("max_window_layers")?.unwrap_or(layers);
-            fields.flag("use_sliding_window")?.unwrap_or(false)
-                && !fields.contains("layer_types")
-                && first_windowed < layers
-        }
-        Family::Llama | Family::Mistral => true,
-    };
-    match fields.count("sliding_window")? {
-        Some(window) if in_use && window < positions => Err(fields.unsupported(
-            "sliding_window",
-            &Value::from(window),
-            format!("null, or at least max_position_embeddings = {positions}"),
-        )),
-        // The configuration class of this family has a window of its own when the field is absent.
-        None if family == Family::Mistral && !fields.contains("sliding_window") && positions > 4096 => {
-            Err(fields.unsupported("sliding_window", &Value::from("absent (4096 by default)"), "null"))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn attention(fields: &Fields, family: Family, width: usize, positions: usize) -> Result<Attention, ConfigError> {
@@ -262,8 +231,11 @@ fn attention(fields: &Fields, family: Family, width: usize, positions: usize) ->
     }
     let declared = fields.flag("attention_bias")?;
     let (input, output) = match family {
-        Family::Qwen3 | Family::Llama => (declared.unwrap_or(false), declared.unwrap_or(false)),
+        Family::Qwen3 | Family::Qwen3Moe | Family::Llama => (declared.unwrap_or(false), declared.unwrap_or(false)),
         Family::Qwen2 => (true, false),
+        Family::Mistral if declared == Some(true) => {
+            return Err(fields.unsupported("attention_bias", &Value::Bool(true), "false for model_type mistral"));
+        }
         Family::Mistral => (false, false),
     };
     let bias = |on: bool| if on { Bias::Present } else { Bias::Absent };
@@ -273,7 +245,10 @@ fn attention(fields: &Fields, family: Family, width: usize, positions: usize) ->
         head_dim,
         input_bias: bias(input),
         output_bias: bias(output),
-        head_norm: if family == Family::Qwen3 { HeadNorm::Present } else { HeadNorm::Absent },
+        head_norm: match family {
+            Family::Qwen3 | Family::Qwen3Moe => HeadNorm::Present,
+            Family::Qwen2 | Family::Llama | Family::Mistral => HeadNorm::Absent,
+        },
         rope: rotary::read(fields, head_dim, positions)?,
     })
 }

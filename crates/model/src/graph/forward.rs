@@ -1,11 +1,16 @@
 //! The layers, written in [`Operators`].
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::Tensor;
 
-use super::{attention::Layout, head::Targets, operators::Operators, rope::Rotation};
-use crate::{layer::LayerParameters, pack::Pack, slices::Model};
+use super::{attention::Layout, head::Targets, mixture::Routes, operators::Operators, rope::Rotation};
+use crate::{
+    experts::Load,
+    layer::{Experts, Feed, Gated, LayerParameters},
+    pack::Pack,
+    slices::Model,
+};
 
 /// The parts of a model over one pack. Run one after the other they are the forward pass.
 #[derive(Clone, Debug)]
@@ -14,21 +19,27 @@ pub(super) struct Parts<'a> {
     pub tokens: Arc<Vec<u32>>,
     scored: Arc<Vec<u32>>,
     targets: Arc<Targets>,
-    layout: Arc<Layout>,
+    /// Of the layers with and without a window, in their order.
+    layouts: Vec<Arc<Layout>>,
     query_rotation: Arc<Rotation>,
     key_rotation: Arc<Rotation>,
     eps: f32,
+    /// How each layer with experts spread the rows, once it has run.
+    loads: Arc<Mutex<Vec<Option<Load>>>>,
 }
 
 impl<'a> Parts<'a> {
     pub(super) fn new(model: Model<'a>, pack: &Pack, temperature: f32) -> Self {
-        let shape = model.attention_shape();
+        let attention = model.architecture.layer.attention;
+        let count = model.parameters.layers.len();
+        let layout =
+            |layer: usize| Arc::new(Layout { shape: model.attention_shape(layer), starts: Arc::clone(&pack.starts) });
         let table = model.rotations.table(pack.longest());
         let rotation = |heads: usize| {
             Arc::new(Rotation {
                 positions: Arc::clone(&pack.positions),
                 heads,
-                rope: model.architecture.layer.attention.rope,
+                rope: attention.rope,
                 table: Arc::clone(&table),
             })
         };
@@ -37,10 +48,11 @@ impl<'a> Parts<'a> {
             tokens: Arc::clone(&pack.tokens),
             scored: Arc::clone(&pack.scored),
             targets: Arc::new(Targets { ids: Arc::clone(&pack.ids), inverse_temperature: 1.0 / temperature }),
-            layout: Arc::new(Layout { shape, starts: Arc::clone(&pack.starts) }),
-            query_rotation: rotation(shape.query_heads),
-            key_rotation: rotation(shape.kv_heads),
+            layouts: (0..count).map(layout).collect(),
+            query_rotation: rotation(attention.query_heads),
+            key_rotation: rotation(attention.kv_heads),
             eps: model.architecture.layer.norm_eps as f32,
+            loads: Arc::new(Mutex::new(vec![None; count])),
         }
     }
 
@@ -53,9 +65,21 @@ impl<'a> Parts<'a> {
     pub(super) fn layer(&self, operators: &impl Operators, index: usize, x: Tensor<2>) -> Tensor<2> {
         let places = &self.model.parameters.layers[index];
         let normed = operators.rms_norm(x.clone(), places.attention_norm, self.eps);
-        let x = x + self.attention(operators, normed, places);
+        let x = x + self.attention(operators, normed, places, &self.layouts[index]);
         let normed = operators.rms_norm(x.clone(), places.mlp_norm, self.eps);
-        x + mlp(operators, normed, places)
+        x + match &places.feed {
+            Feed::Dense(places) => gated(operators, normed, places),
+            Feed::Experts(places) => {
+                let (y, load) = experts(operators, normed, places);
+                self.loads.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(load);
+                y
+            }
+        }
+    }
+
+    /// How the layers with experts spread the rows.
+    pub(super) fn loads(&self) -> Vec<Load> {
+        self.loads.lock().unwrap_or_else(PoisonError::into_inner).iter().flatten().cloned().collect()
     }
 
     /// `[actions, 2]`: logp and entropy, of all samples in their order.
@@ -65,7 +89,13 @@ impl<'a> Parts<'a> {
         operators.head(hidden, self.model.parameters.head, &self.targets)
     }
 
-    fn attention(&self, operators: &impl Operators, x: Tensor<2>, places: &LayerParameters) -> Tensor<2> {
+    fn attention(
+        &self,
+        operators: &impl Operators,
+        x: Tensor<2>,
+        places: &LayerParameters,
+        layout: &Arc<Layout>,
+    ) -> Tensor<2> {
         let mut queries = operators.linear(x.clone(), places.query);
         let mut keys = operators.linear(x.clone(), places.key);
         let values = operators.linear(x, places.value);
@@ -75,12 +105,24 @@ impl<'a> Parts<'a> {
         }
         let queries = operators.rope(queries, &self.query_rotation);
         let keys = operators.rope(keys, &self.key_rotation);
-        operators.linear(operators.attention(queries, keys, values, &self.layout), places.output)
+        operators.linear(operators.attention(queries, keys, values, layout), places.output)
     }
 }
 
-fn mlp(operators: &impl Operators, x: Tensor<2>, places: &LayerParameters) -> Tensor<2> {
+fn gated(operators: &impl Operators, x: Tensor<2>, places: &Gated) -> Tensor<2> {
     let gate = operators.linear(x.clone(), places.gate);
     let up = operators.linear(x, places.up);
     operators.linear(operators.swiglu(gate, up), places.down)
+}
+
+/// Each expert over the rows that chose it, and their weighted sum.
+fn experts(operators: &impl Operators, x: Tensor<2>, places: &Experts) -> (Tensor<2>, Load) {
+    let logits = operators.linear(x.clone(), places.router);
+    let Routes { weights, choice, load } = operators.route(logits, places.routing);
+    let given = places.experts.iter().enumerate().filter(|(e, _)| !choice.rows_of(*e).is_empty()).map(|(e, expert)| {
+        let taken = operators.pick(x.clone(), &Arc::new(choice.rows_of(e).to_vec()));
+        gated(operators, taken, expert)
+    });
+    let given = Tensor::cat(given.collect(), 0);
+    (operators.combine(given, weights, &choice), load)
 }

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use cohort_kernels::Team;
+use cohort_kernels::{RoutingShape, Team};
 
 use super::{
     attention::{Attend, Layout},
     head::{Head, Statistics, Targets},
     held::Held,
     linear::Linear,
-    operation::{apply, matrix, tensor},
+    mixture::{Combine, Route, Routes},
+    operation::{apply, matrix, slice, tensor, values},
     operators::Operators,
     parameter::Parameter,
     pick::{Pick, rows_of},
@@ -20,6 +21,7 @@ use super::{
     swiglu::SwiGlu,
 };
 use crate::{
+    experts::Choice,
     layer::{Place, Projection},
     weights::Weights,
 };
@@ -82,6 +84,17 @@ impl Operators for Kernels<'_> {
 
     fn swiglu(&self, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
         apply([gate, up], self.held, self.team, |[gate, up]| SwiGlu { gate, up })
+    }
+
+    fn route(&self, logits: Tensor<2>, routing: RoutingShape) -> Routes {
+        let route = Route::new(slice(&values(logits.clone().inner())), routing);
+        let (choice, load) = route.choice();
+        Routes { weights: apply([logits], self.held, self.team, |_| route), choice, load }
+    }
+
+    fn combine(&self, given: Tensor<2>, weights: Tensor<2>, choice: &Arc<Choice>) -> Tensor<2> {
+        let choice = Arc::clone(choice);
+        apply([given, weights], self.held, self.team, |[given, weights]| Combine { given, weights, choice })
     }
 
     fn pick(&self, x: Tensor<2>, rows: &Arc<Vec<u32>>) -> Tensor<2> {

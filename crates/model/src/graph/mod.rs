@@ -13,6 +13,7 @@ mod head;
 mod held;
 mod kernels;
 mod linear;
+mod mixture;
 mod operation;
 mod operators;
 mod parameter;

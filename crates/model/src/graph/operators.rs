@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
+use cohort_kernels::RoutingShape;
 
-use super::{attention::Layout, head::Targets, rope::Rotation};
-use crate::layer::{Place, Projection};
+use super::{attention::Layout, head::Targets, mixture::Routes, rope::Rotation};
+use crate::{
+    experts::Choice,
+    layer::{Place, Projection},
+};
 
 /// The vocabulary of the graph. Activations are tensors, `[rows, features]`; parameters are named by their place, and
 /// belong to whoever implements this.
@@ -22,6 +26,10 @@ pub(crate) trait Operators {
     fn attention(&self, queries: Tensor<2>, keys: Tensor<2>, values: Tensor<2>, layout: &Arc<Layout>) -> Tensor<2>;
     /// `silu(gate) * up`.
     fn swiglu(&self, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2>;
+    /// Experts and weights from a router's logits, `[rows, experts]`.
+    fn route(&self, logits: Tensor<2>, routing: RoutingShape) -> Routes;
+    /// The weighted sum of what the chosen experts gave, `[rows * top_k, width]` in the choice's places.
+    fn combine(&self, given: Tensor<2>, weights: Tensor<2>, choice: &Arc<Choice>) -> Tensor<2>;
     /// The named rows of `x`.
     fn pick(&self, x: Tensor<2>, rows: &Arc<Vec<u32>>) -> Tensor<2>;
     /// `[rows, 2]`: logp of the targets and entropy, from hidden states and the head's weight.

@@ -3,9 +3,18 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use cohort_kernels::{RoutingShape, RoutingWeights};
 
-use super::{attention::Layout, head::Targets, operators::Operators, rope::Rotation};
+use super::{
+    attention::Layout,
+    head::Targets,
+    mixture::{Route, Routes},
+    operation::{slice, values},
+    operators::Operators,
+    rope::Rotation,
+};
 use crate::{
+    experts::Choice,
     layer::{Place, Projection},
     weights::Weights,
 };
@@ -69,10 +78,10 @@ impl Operators for Plain {
     fn rope(&self, x: Tensor<2>, rotation: &Arc<Rotation>) -> Tensor<2> {
         let [rows, columns] = x.dims();
         let half = rotation.rope.head_dim / 2;
-        let frequencies = rotation.rope.inverse_frequencies();
+        let (frequencies, factor) = (rotation.rope.inverse_frequencies(), rotation.rope.attention_factor());
         let angles = |of: fn(f64) -> f64| -> Tensor<2> {
             let values = rotation.positions.iter().flat_map(|&position| {
-                let angle = |f: &f64| of(f64::from(position as f32 * *f as f32)) as f32;
+                let angle = |f: &f64| (factor * of(f64::from(position as f32 * *f as f32))) as f32;
                 let one: Vec<f32> = frequencies.iter().map(angle).collect();
                 std::iter::repeat_n(one, rotation.heads).flatten()
             });
@@ -92,7 +101,10 @@ impl Operators for Plain {
         let scale = 1.0 / (shape.head_dim as f32).sqrt();
         let sequences = layout.starts.windows(2).map(|pair| {
             let (start, length) = (pair[0], pair[1] - pair[0]);
-            let mask = (0..length * length).map(|at| if at % length > at / length { f32::NEG_INFINITY } else { 0.0 });
+            let window = shape.window.unwrap_or(length);
+            let sees = |query: usize, key: usize| key <= query && key + window > query;
+            let mask =
+                (0..length * length).map(|at| if sees(at / length, at % length) { 0.0 } else { f32::NEG_INFINITY });
             let mask = constant(mask.collect(), length, length, &queries);
             let heads = (0..shape.query_heads).map(|head| {
                 let of = |x: &Tensor<2>, head: usize| {
@@ -108,6 +120,27 @@ impl Operators for Plain {
 
     fn swiglu(&self, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
         activation::silu(gate) * up
+    }
+
+    /// The choice is the kernel's; the weights and their gradient are not.
+    fn route(&self, logits: Tensor<2>, routing: RoutingShape) -> Routes {
+        let [rows, _] = logits.dims();
+        let route = Route::new(slice(&values(logits.clone().inner())), routing);
+        let chosen = indices(&route.chosen, &logits).reshape([rows, routing.top_k]);
+        let p = activation::softmax(logits, 1).gather(1, chosen);
+        let weights = match routing.weights {
+            RoutingWeights::AsTheyAre => p,
+            RoutingWeights::Normalised => p.clone() / p.sum_dim(1),
+        };
+        let (choice, load) = route.choice();
+        Routes { weights, choice, load }
+    }
+
+    fn combine(&self, given: Tensor<2>, weights: Tensor<2>, choice: &Arc<Choice>) -> Tensor<2> {
+        let ([slots, width], [rows, top_k]) = (given.dims(), weights.dims());
+        let places = indices(&choice.places, &given);
+        let weighted = given.select(0, places) * weights.reshape([slots, 1]);
+        weighted.reshape([rows, top_k, width]).sum_dim(1).reshape([rows, width])
     }
 
     fn pick(&self, x: Tensor<2>, rows: &Arc<Vec<u32>>) -> Tensor<2> {

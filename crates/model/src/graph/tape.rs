@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use cohort_core::{Activations, Execution, Gradient, RowGradients, Tape};
+use cohort_core::{
+    Activations, Execution, Gradient, RowGradients, Tape,
+    metric::{Metric, Metrics},
+};
 use cohort_kernels::Team;
 
 use super::{
@@ -14,7 +17,7 @@ use super::{
     segment::{Segment, without_graph},
     sink::Sink,
 };
-use crate::{pack::Pack, slices::Model};
+use crate::{experts::Load, pack::Pack, slices::Model};
 
 /// The segments of a pass over a pack with at least one row.
 #[derive(Debug)]
@@ -129,7 +132,20 @@ impl<'a> Graph<'a> {
     }
 }
 
+/// [`Load::balance`] over the tokens of a pass, a mean over tokens.
+const LOAD_BALANCE: &str = "router_load_balance";
+
 impl Tape for GraphTape<'_> {
+    fn metrics(&self) -> Metrics {
+        let mut metrics = Metrics::default();
+        let Some(graph) = &self.graph else { return metrics };
+        if let Some(balance) = Load::balance(&graph.pass.parts.loads()) {
+            let weight = graph.pass.parts.tokens.len() as f64;
+            metrics.add(LOAD_BALANCE, Metric::Mean { total: balance * weight, weight });
+        }
+        metrics
+    }
+
     fn backward(mut self: Box<Self>, gradients: &[RowGradients]) -> Gradient {
         let packed = self.packed(gradients);
         if let Some(graph) = self.graph.take().filter(|_| packed.iter().any(|&g| g != 0.0)) {

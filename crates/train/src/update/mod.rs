@@ -97,7 +97,7 @@ impl Batch<'_> {
                 return Err(failed(source));
             }
             let mut rows = rows.into_iter();
-            let mut block = Block { rows: Vec::new(), row_gradients: Vec::new(), metrics: Metrics::default() };
+            let mut block = Block { rows: Vec::new(), row_gradients: Vec::new(), metrics: tape.metrics() };
             for g in range {
                 let rows: Vec<Rows> = rows.by_ref().take(self.samples[g].len()).collect();
                 let group = self.see(g, &rows, old.map(|old| old[g].as_slice()));
