@@ -47,8 +47,8 @@ pub use method::Method;
 pub use method_error::{MethodError, Place, Problem};
 pub use outcome::Outcome;
 pub use policy::{
-    Activations, Controls, Decoding, Execution, Gradient, ParameterInfo, Policy, PolicyError, Request, RowSpec,
-    Sampler, Tape,
+    Activations, Controls, Decoding, Execution, Gradient, NumberType, ParameterInfo, Policy, PolicyError, Request,
+    RowSpec, Sampler, StoredAs, StoredTensor, Tape,
 };
 pub use random::{Dice, Stream};
 pub use row::{RowGradients, Rows};

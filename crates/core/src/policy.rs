@@ -2,6 +2,8 @@
 
 use std::{fmt, num::NonZeroUsize, sync::Arc};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     action::PayloadKey,
     context::Context,
@@ -132,6 +134,50 @@ pub struct Asset {
     pub bytes: Vec<u8>,
 }
 
+/// The type that a tensor's numbers are stored in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NumberType {
+    #[default]
+    F32,
+    Bf16,
+}
+
+impl NumberType {
+    /// Bytes of a number.
+    pub fn size(self) -> usize {
+        match self {
+            NumberType::F32 => 4,
+            NumberType::Bf16 => 2,
+        }
+    }
+}
+
+/// A tensor of a directory of weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredTensor {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub numbers: NumberType,
+}
+
+impl StoredTensor {
+    /// Bytes of all its numbers.
+    pub fn byte_count(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.numbers.size()
+    }
+}
+
+/// What a directory of a policy's weights is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StoredAs {
+    /// A whole model: `model.safetensors`.
+    #[default]
+    Model,
+    /// What is added to a model that stands elsewhere: `adapter_model.safetensors`.
+    Adapter,
+}
+
 /// Why a policy could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
@@ -148,6 +194,16 @@ pub enum PolicyError {
     Outside { source: Box<dyn std::error::Error + Send + Sync> },
     #[error("sample {sample}: {column} of action {action} is not finite")]
     NotFinite { sample: usize, action: usize, column: &'static str },
+}
+
+/// Shows the little-endian bytes of values, some at a time.
+pub fn show_bytes(values: &[f32], look: &mut dyn FnMut(&[u8])) {
+    let mut bytes = Vec::with_capacity(4 * values.len().min(16_384));
+    for part in values.chunks(16_384) {
+        bytes.clear();
+        bytes.extend(part.iter().flat_map(|v| v.to_le_bytes()));
+        look(&bytes);
+    }
 }
 
 /// Holds what a forward pass needs for its backward; used once.
@@ -223,8 +279,34 @@ pub trait Policy: Sampler {
     /// The files that make a directory of its weights loadable.
     fn assets(&self) -> &[Asset];
 
-    /// A copy with storage of its own, for a frozen or averaged actor.
+    /// What a directory of its weights is.
+    fn stored_as(&self) -> StoredAs {
+        StoredAs::Model
+    }
+
+    /// Every tensor that a directory of its weights holds, frozen ones too. Trained ones have the names of
+    /// [`Policy::parameters`] and are f32.
+    fn stored(&self) -> Vec<StoredTensor> {
+        let stored = |info: &ParameterInfo| StoredTensor {
+            name: info.name.clone(),
+            shape: info.shape.clone(),
+            numbers: NumberType::F32,
+        };
+        self.parameters().iter().map(stored).collect()
+    }
+
+    /// Shows the bytes of tensor `index` of [`Policy::stored`], little-endian and row-major, in one piece or several.
+    fn read_stored(&self, index: usize, look: &mut dyn FnMut(&[u8])) {
+        self.read(index, &mut |values| show_bytes(values, look));
+    }
+
+    /// A copy whose trained parameters have storage of their own; what is frozen is shared.
     fn duplicate(&self) -> Box<dyn Policy>;
+
+    /// The policy as it is now, never to change: what divergences are measured from. Shares what it can.
+    fn reference(&self) -> Box<dyn Policy> {
+        self.duplicate()
+    }
 
     /// The payload behind a key that this policy gave out.
     fn payload(&self, _key: PayloadKey) -> Option<Vec<f32>> {

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use cohort_core::policy::Asset;
+use cohort_core::{NumberType, policy::Asset};
 
-use crate::error::ConfigError;
+use crate::{config::StoredDtype, error::ConfigError};
 
 /// The files that are carried from a model's directory into the directories of its checkpoints.
 pub const CARRIED: [&str; 9] = [
@@ -29,7 +29,7 @@ pub(crate) fn read_assets(directory: &Path) -> Result<Vec<Asset>, ConfigError> {
         let path = directory.join(name);
         if path.is_file() {
             let bytes = std::fs::read(&path).map_err(|source| ConfigError::Unreadable { path, source })?;
-            let bytes = if name == "config.json" { as_f32(bytes) } else { bytes };
+            let bytes = if name == "config.json" { with_dtype(bytes, NumberType::F32) } else { bytes };
             assets.push(Asset { name: name.to_owned(), bytes });
         }
     }
@@ -60,18 +60,25 @@ fn more_templates(directory: &Path) -> Result<Vec<Asset>, ConfigError> {
     paths.iter().map(asset).collect()
 }
 
-/// A `config.json` for weights that are kept in f32: one that named another type would make its readers round them.
-/// Left byte for byte where it says f32, or nothing.
-fn as_f32(bytes: Vec<u8>) -> Vec<u8> {
+/// A `config.json` for weights that are written in `numbers`: one that named another type would make its readers convert
+/// them. Left byte for byte where it says so already, or nothing, which is f32.
+pub(crate) fn with_dtype(bytes: Vec<u8>, numbers: NumberType) -> Vec<u8> {
+    let name = match numbers {
+        NumberType::F32 => StoredDtype::F32.name(),
+        NumberType::Bf16 => StoredDtype::Bf16.name(),
+    };
     let Ok(mut config) = serde_json::from_slice::<serde_json::Value>(&bytes) else { return bytes };
-    let mut is_changed = false;
-    for field in ["dtype", "torch_dtype"] {
-        if let Some(dtype) = config.get_mut(field).filter(|d| d.as_str().is_some_and(|d| d != "float32")) {
-            *dtype = "float32".into();
-            is_changed = true;
-        }
+    let fields =
+        ["dtype", "torch_dtype"].map(|field| config.get(field).map(|dtype| (field, dtype.as_str() == Some(name))));
+    let mut wrong: Vec<&str> = fields.iter().flatten().filter(|(_, is_so)| !is_so).map(|(field, _)| *field).collect();
+    if fields.iter().all(Option::is_none) && numbers != NumberType::F32 {
+        wrong.push("dtype");
     }
-    if is_changed { serde_json::to_vec_pretty(&config).unwrap_or(bytes) } else { bytes }
+    if wrong.is_empty() {
+        return bytes;
+    }
+    wrong.into_iter().for_each(|field| config[field] = name.into());
+    serde_json::to_vec_pretty(&config).unwrap_or(bytes)
 }
 
 /// The tokenizer of the arithmetic tasks: 64 ids, one a character, `<think>`, `</think>`, `<answer>` and
@@ -108,9 +115,14 @@ mod tests {
     #[test]
     fn a_configuration_names_the_type_that_weights_are_written_in() {
         let f32 = br#"{"dtype":"float32",  "x": 1}"#.to_vec();
-        assert_eq!(as_f32(f32.clone()), f32);
-        let config: serde_json::Value =
-            serde_json::from_slice(&as_f32(br#"{"torch_dtype":"bfloat16","x":1}"#.to_vec())).unwrap();
-        assert_eq!(config, serde_json::json!({ "torch_dtype": "float32", "x": 1 }));
+        assert_eq!(with_dtype(f32.clone(), NumberType::F32), f32);
+        assert_eq!(with_dtype(b"{}".to_vec(), NumberType::F32), b"{}");
+        let config = |text: &str, numbers: NumberType| -> serde_json::Value {
+            serde_json::from_slice(&with_dtype(text.as_bytes().to_vec(), numbers)).unwrap()
+        };
+        let found = config(r#"{"torch_dtype":"bfloat16","x":1}"#, NumberType::F32);
+        assert_eq!(found, serde_json::json!({ "torch_dtype": "float32", "x": 1 }));
+        assert_eq!(config(r#"{"dtype":"float32"}"#, NumberType::Bf16), serde_json::json!({ "dtype": "bfloat16" }));
+        assert_eq!(config("{}", NumberType::Bf16), serde_json::json!({ "dtype": "bfloat16" }));
     }
 }

@@ -7,6 +7,8 @@
 
 use std::path::PathBuf;
 
+use crate::selection::SelectionError;
+
 /// Why a model could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
@@ -14,6 +16,8 @@ pub enum ModelError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
 }
 
 /// The directory, its configuration or its tokenizer is missing, broken or unsupported.
@@ -35,6 +39,13 @@ pub enum ConfigError {
     Field { path: PathBuf, field: String, found: String, expected: String },
     #[error("{path}: `{field}` is {found}, which is not supported; supported: {supported}")]
     Unsupported { path: PathBuf, field: String, found: String, supported: String },
+    #[error(
+        "{path}: `base_model_name_or_path` is `{base}`, which is no directory; name the base's directory in \
+         policy.model and this one in policy.adapter, or merge with `cohort merge --base DIR`"
+    )]
+    MissingBase { path: PathBuf, base: String },
+    #[error("{path}: an adapter, not a model: it says itself what is trained; merge it first with `cohort merge`")]
+    AdapterOnAdapter { path: PathBuf },
     #[error("{path}: not a tokenizer that can be loaded: {message}; expected the tokenizer.json of a fast tokenizer")]
     Tokenizer { path: PathBuf, message: String },
     #[error(

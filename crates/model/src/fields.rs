@@ -55,6 +55,11 @@ impl<'a> Fields<'a> {
         self.path.to_owned()
     }
 
+    /// Every field with its value.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        self.object.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
     fn name(&self, field: &str) -> String {
         format!("{}{field}", self.prefix)
     }
@@ -67,11 +72,6 @@ impl<'a> Fields<'a> {
     /// Whether the field stands there at all, null included.
     pub(crate) fn contains(&self, field: &str) -> bool {
         self.object.contains_key(field)
-    }
-
-    /// Fields and values, without those that are null.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
-        self.object.iter().filter(|(_, value)| !value.is_null()).map(|(field, value)| (field.as_str(), value))
     }
 
     pub(crate) fn missing(&self, field: &str, expected: impl Display) -> ConfigError {

@@ -18,7 +18,8 @@ pub fn random_weights(parameters: &ModelParameters, stream: Stream) -> Weights {
         let count = info.element_count();
         match kind {
             ParameterKind::Gain => vec![1.0; count],
-            ParameterKind::Bias => vec![0.0; count],
+            // Adapters are added to a model that has its weights.
+            ParameterKind::Bias | ParameterKind::Adapter => vec![0.0; count],
             ParameterKind::Matrix => {
                 let dice = stream.dice(0, index as u32, 0);
                 let mut values: Vec<f32> = Vec::with_capacity(count + 1);
@@ -66,7 +67,7 @@ mod tests {
             assert_eq!(a.slice(index), b.slice(index));
             match parameters.kinds[index] {
                 ParameterKind::Gain => assert!(a.slice(index).iter().all(|&x| x == 1.0)),
-                ParameterKind::Bias => assert!(a.slice(index).iter().all(|&x| x == 0.0)),
+                ParameterKind::Bias | ParameterKind::Adapter => assert!(a.slice(index).iter().all(|&x| x == 0.0)),
                 ParameterKind::Matrix => {
                     let n = a.slice(index).len() as f64;
                     let variance = a.slice(index).iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / n;

@@ -111,6 +111,17 @@ pub enum ParameterKind {
     /// The weight of a norm.
     Gain,
     Bias,
+    /// A matrix of an adapter.
+    Adapter,
+}
+
+/// A low-rank change of a linear map: `y += scale * (x A') B'`, by index, with `A` of shape `[rank, in]` and `B` of
+/// `[out, rank]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adapter {
+    pub a: usize,
+    pub b: usize,
+    pub scale: f32,
 }
 
 /// A matrix within the parameters: rows `from .. from + rows` of one of them, read as a matrix `[.., columns]` whose
@@ -129,6 +140,7 @@ pub struct Projection {
     pub weight: Place,
     /// Index of a parameter `[out]`.
     pub bias: Option<usize>,
+    pub adapter: Option<Adapter>,
 }
 
 /// The per-head norms of queries and keys.
@@ -175,6 +187,28 @@ pub struct Experts {
     pub router: Projection,
     pub experts: Vec<Gated>,
     pub routing: RoutingShape,
+}
+
+impl LayerParameters {
+    /// The linear maps that an adapter can stand beside: routers and experts are none.
+    pub fn projections(&self) -> Vec<&Projection> {
+        let Self { query, key, value, output, feed, .. } = self;
+        let mut all = vec![query, key, value, output];
+        if let Feed::Dense(Gated { gate, up, down }) = feed {
+            all.extend([gate, up, down]);
+        }
+        all
+    }
+
+    /// The same, to be changed.
+    pub fn projections_mut(&mut self) -> Vec<&mut Projection> {
+        let Self { query, key, value, output, feed, .. } = self;
+        let mut all = vec![query, key, value, output];
+        if let Feed::Dense(Gated { gate, up, down }) = feed {
+            all.extend([gate, up, down]);
+        }
+        all
+    }
 }
 
 /// All parameters of a model: their names (Hugging Face), shapes and kinds, and where each stands.
@@ -234,7 +268,7 @@ impl List {
             Bias::Absent => None,
             Bias::Present => Some(self.push(&format!("{name}.bias"), &[outputs], ParameterKind::Bias)),
         };
-        Projection { weight, bias }
+        Projection { weight, bias, adapter: None }
     }
 
     fn gated(&mut self, at: &str, width: usize, inner: usize, bias: Bias) -> Gated {
@@ -257,7 +291,10 @@ impl List {
                 let matrices = ParameterKind::Matrix;
                 let both = self.push(&format!("{at}.experts.gate_up_proj"), &[count, 2 * inner, width], matrices);
                 let down = self.push(&format!("{at}.experts.down_proj"), &[count, width, inner], matrices);
-                let slice = |parameter, from, rows| Projection { weight: Place { parameter, from, rows }, bias: None };
+                let slice = |parameter, from, rows| {
+                    let weight = Place { parameter, from, rows };
+                    Projection { weight, bias: None, adapter: None }
+                };
                 let expert = |e: usize| Gated {
                     gate: slice(both, 2 * e * inner, inner),
                     up: slice(both, (2 * e + 1) * inner, inner),

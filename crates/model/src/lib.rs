@@ -5,6 +5,7 @@
 //! scoring, and a graph on Burn's autodiff for training. Both call the same row-independent kernels, so the
 //! log-probabilities of sampler and trainer agree to the bit.
 
+mod adapter;
 mod assets;
 mod blueprint;
 mod config;
@@ -13,23 +14,30 @@ mod error;
 mod experts;
 mod fields;
 mod footprint;
+mod frozen;
 mod graph;
 mod init;
 pub mod layer;
 mod load;
+mod lora;
 mod pack;
 mod policy;
+mod product;
 mod rope;
 mod rotary;
+mod selection;
 mod slices;
 mod tokenizer;
 mod weights;
 
+pub use adapter::AdapterConfig;
 pub use assets::{CARRIED, arithmetic_tokenizer};
 pub use blueprint::Blueprint;
 pub use config::{Architecture, Family, StoredDtype};
 pub use error::{ConfigError, ModelError, WeightsError};
 pub use init::random_weights;
-pub use policy::TextPolicy;
+pub use lora::{Lora, Targets};
+pub use policy::{Opening, TextPolicy};
+pub use selection::{Compared, Masked, Selection, SelectionError, fits};
 pub use tokenizer::{EncodeError, SpecialTokens, TextTokenizer};
 pub use weights::Weights;

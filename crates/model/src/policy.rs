@@ -1,61 +1,182 @@
 //! A text policy: what the rest of Cohort sees of a model.
 
-use std::path::Path;
-
-use cohort_core::{
-    Execution, Footprint, ParameterInfo, Policy, PolicyError, Request, RowSpec, Rows, Sample, Sampler, Stream, Tape,
-    policy::Asset,
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
 };
 
+use cohort_core::{
+    Execution, Footprint, NumberType, ParameterInfo, Policy, PolicyError, Request, RowSpec, Rows, Sample, Sampler,
+    StoredAs, StoredTensor, Stream, Tape,
+    policy::{Asset, show_bytes},
+};
+use cohort_kernels::Matrix;
+use half::bf16;
+
 use crate::{
-    assets::read_assets,
+    adapter::{AdapterConfig, AdapterTensors, CONFIG},
+    assets::{read_assets, with_dtype},
     config::Architecture,
     decoder,
     error::{ConfigError, ModelError},
     footprint::footprint,
+    frozen::{Frozen, widened},
     graph::{GraphTape, Sink},
     init::random_weights,
-    layer::ModelParameters,
-    load::{WeightFiles, load_weights},
+    layer::{Adapter, ModelParameters},
+    load::{Keep, WeightFiles, load_weights},
+    lora::{add_product, start},
     pack::{Limits, Pack},
     rope::Rotations,
+    selection::{Selection, SelectionError},
     slices::{Buffers, Model},
     tokenizer::TextTokenizer,
-    weights::Weights,
+    weights::{Held, Weights},
 };
 
 /// Tokens that are scored together when no tape is kept.
 const SCORED_TOGETHER: usize = 4096;
 
-/// A decoder language model as a trainable policy, on the CPU in f32.
+/// The files that make a directory a model's, and not an adapter's.
+const OF_MODELS: [&str; 2] = ["config.json", "generation_config.json"];
+
+/// How a model directory becomes a policy.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// What is trained; `None` where nothing is: a policy that samples and scores.
+    pub selection: Option<Selection>,
+    /// What frozen matrices are held in, whatever they are stored in; trained ones are f32. `None` for what they are stored
+    /// in (f16, which is not computed with, as f32).
+    pub numbers: Option<NumberType>,
+    /// The directory of an adapter of the model, to start from.
+    pub adapter: Option<PathBuf>,
+    /// The model's name, as an adapter's configuration has it.
+    pub base: String,
+}
+
+impl Default for Opening {
+    fn default() -> Self {
+        Self { selection: Some(Selection::All), numbers: Some(NumberType::F32), adapter: None, base: String::new() }
+    }
+}
+
+/// What adapters start from.
+#[derive(Default)]
+struct AdapterStart {
+    modules: Vec<String>,
+    /// By name; drawn where there is none.
+    values: BTreeMap<String, Vec<f32>>,
+    seed: u64,
+}
+
+impl AdapterStart {
+    fn values(&self, info: &ParameterInfo, index: usize) -> Vec<f32> {
+        let drawn = || start(info, index, Stream::new(self.seed, "adapter"));
+        self.values.get(&info.name).cloned().unwrap_or_else(drawn)
+    }
+}
+
+impl Opening {
+    /// The adapter of a model with these parameters: the given one, a new one, or none.
+    fn adapter_of(&self, parameters: &ModelParameters) -> Result<(Option<AdapterConfig>, AdapterStart), ModelError> {
+        match (&self.adapter, &self.selection) {
+            (Some(directory), _) => {
+                let config = AdapterConfig::read(directory)?;
+                let path = || directory.join(CONFIG);
+                let missing = || ConfigError::MissingFile { path: path(), expected: "the configuration of an adapter" };
+                let mut config = config.ok_or_else(missing)?;
+                config.base.clone_from(&self.base);
+                let AdapterTensors { modules, values } = AdapterTensors::read(directory, config.lora.rank, parameters)?;
+                if modules.is_empty() {
+                    return Err(SelectionError::Nothing.into());
+                }
+                Ok((Some(config), AdapterStart { modules, values, seed: 0 }))
+            }
+            (None, Some(Selection::Lora(lora))) => {
+                let modules = lora.targets.modules(parameters)?;
+                if modules.is_empty() {
+                    return Err(SelectionError::Nothing.into());
+                }
+                let config = AdapterConfig { base: self.base.clone(), lora: lora.clone() };
+                Ok((Some(config), AdapterStart { modules, values: BTreeMap::new(), seed: lora.seed }))
+            }
+            (None, _) => Ok((None, AdapterStart::default())),
+        }
+    }
+}
+
+/// A decoder language model as a trainable policy, on the CPU, computed in f32.
 ///
 /// Every call runs on the thread that makes it. Several threads may sample, score and go back at once:
 /// they share the weights and nothing else.
 #[derive(Debug)]
 pub struct TextPolicy {
     architecture: Architecture,
+    /// Those of the model, then those of its adapters.
     parameters: ModelParameters,
     weights: Weights,
+    /// Those that are trained.
+    trained: Vec<ParameterInfo>,
+    adapter: Option<AdapterConfig>,
     rotations: Rotations,
     assets: Vec<Asset>,
+    /// The files of an adapter's base that do not stand beside the adapter.
+    base_assets: Vec<Asset>,
+    /// What all numbers are written in; each in what it is held in, unless told.
+    written: Option<NumberType>,
     tokenizer: Option<TextTokenizer>,
 }
 
 impl TextPolicy {
-    /// Loads a Hugging Face directory: configuration first, then tokenizer, then weights.
+    /// Loads a Hugging Face directory, to train all of it.
+    ///
+    /// # Errors
+    /// As those of [`TextPolicy::open`].
+    pub fn load(directory: &Path) -> Result<Self, ModelError> {
+        Self::open(directory, &Opening::default())
+    }
+
+    /// Loads a Hugging Face directory: configuration first, then tokenizer, then the adapter, then weights.
     ///
     /// # Errors
     /// [`ModelError::Config`] where the directory is not a model that can be run, found before a weights file
-    /// is opened; [`ModelError::Weights`] where the weights are damaged or of another model.
-    pub fn load(directory: &Path) -> Result<Self, ModelError> {
+    /// is opened; [`ModelError::Weights`] where the weights are damaged or of another model;
+    /// [`ModelError::Selection`] where the model lacks what is to be trained.
+    pub fn open(directory: &Path, opening: &Opening) -> Result<Self, ModelError> {
         let mut architecture = Architecture::read(directory)?;
         let assets = read_assets(directory)?;
         let tokenizer = tokenizer_of(directory, &architecture, &assets)?;
         let files = WeightFiles::find(directory)?;
         architecture.experts = files.expert_layout(&architecture)?;
-        let parameters = architecture.parameters();
-        let weights = load_weights(&files, &parameters)?;
-        Ok(Self::assemble(architecture, parameters, weights, assets, tokenizer))
+        let mut parameters = architecture.parameters();
+        let all = parameters.linear_modules();
+        let (adapter, start) = opening.adapter_of(&parameters)?;
+        let trained = match (&adapter, &opening.selection) {
+            (None, Some(selection)) => selection.of(&parameters)?,
+            (Some(_), _) | (None, None) => vec![false; parameters.infos.len()],
+        };
+        let keep = Keep { trained: &trained, numbers: opening.numbers };
+        let mut held = load_weights(&files, &parameters, keep)?;
+        let mut assets = assets;
+        if let Some(AdapterConfig { lora, .. }) = &adapter {
+            let base = parameters.infos.len();
+            parameters.adapt(&start.modules, lora.rank, lora.scale());
+            for (index, info) in parameters.infos.iter().enumerate().skip(base) {
+                let values = start.values(info, index);
+                held.push(match opening.selection {
+                    Some(_) => Held::trained(values, &info.shape),
+                    None => Held::Frozen(Frozen::from(values)),
+                });
+            }
+        }
+        let mut base_assets = Vec::new();
+        if let Some(adapter) = &adapter {
+            (base_assets, assets) = assets.into_iter().partition(|asset| OF_MODELS.contains(&asset.name.as_str()));
+            assets.insert(0, Asset { name: CONFIG.to_owned(), bytes: adapter.render(&start.modules, &all) });
+        }
+        let weights = Weights::of(&parameters, held);
+        let policy = Self::assemble(architecture, parameters, weights, adapter, assets, tokenizer);
+        Ok(Self { base_assets, ..policy })
     }
 
     /// A new policy with random weights, drawn from `stream`. `tokenizer` holds the tokenizer's files
@@ -69,18 +190,77 @@ impl TextPolicy {
         let weights = random_weights(&parameters, stream);
         let mut assets = architecture.config_assets();
         assets.extend(tokenizer);
-        Ok(Self::assemble(architecture, parameters, weights, assets, loaded))
+        Ok(Self::assemble(architecture, parameters, weights, None, assets, loaded))
+    }
+
+    /// The same policy with what `selection` leaves out frozen.
+    ///
+    /// # Errors
+    /// The model lacks what is selected; or it is an adapter, whose base is a directory.
+    pub fn select(mut self, selection: &Selection) -> Result<Self, SelectionError> {
+        if let Selection::Lora(_) = selection {
+            return Err(SelectionError::NoBase);
+        }
+        let trained = selection.of(&self.parameters)?;
+        self.weights = self.weights.freeze(&self.parameters, |index| !trained[index]);
+        let Self { architecture, parameters, weights, adapter, assets, tokenizer, .. } = self;
+        Ok(Self::assemble(architecture, parameters, weights, adapter, assets, tokenizer))
+    }
+
+    /// The model that base and adapter are together, `W + scale * B A` computed in f32, to be written in `numbers`.
+    pub fn merged(&self, numbers: NumberType) -> Self {
+        let parameters = self.architecture.parameters();
+        let projections = self.parameters.layers.iter().flat_map(|layer| layer.projections());
+        let adapters: BTreeMap<usize, Adapter> =
+            projections.filter_map(|p| Some((p.weight.parameter, p.adapter?))).collect();
+        let weights = self.weights.first(&parameters).map_frozen(&parameters, |index, values| {
+            let Adapter { a, b, scale } = *adapters.get(&index)?;
+            let mut sum = widened(values);
+            add_product(&mut sum, self.weights.slice(a), self.weights.slice(b), scale, self.weights.shape(index)[1]);
+            Some(sum)
+        });
+        let assets = self.base_assets.iter().chain(&self.assets).filter(|asset| asset.name != CONFIG);
+        let assets = assets.cloned().map(|asset| match asset.name.as_str() {
+            "config.json" => Asset { bytes: with_dtype(asset.bytes, numbers), ..asset },
+            _ => asset,
+        });
+        let (architecture, tokenizer) = (self.architecture.clone(), self.tokenizer.clone());
+        let merged = Self::assemble(architecture, parameters, weights, None, assets.collect(), tokenizer);
+        Self { written: Some(numbers), ..merged }
+    }
+
+    /// The modules that have an adapter.
+    pub fn adapted_modules(&self) -> Vec<String> {
+        self.parameters.adapted_modules()
     }
 
     fn assemble(
         architecture: Architecture,
         parameters: ModelParameters,
         weights: Weights,
+        adapter: Option<AdapterConfig>,
         assets: Vec<Asset>,
         tokenizer: Option<TextTokenizer>,
     ) -> Self {
         let rotations = Rotations::new(architecture.layer.attention.rope);
-        Self { architecture, parameters, weights, rotations, assets, tokenizer }
+        let trained = weights.trained().iter().map(|&index| parameters.infos[index].clone()).collect();
+        Self {
+            architecture,
+            parameters,
+            weights,
+            trained,
+            adapter,
+            rotations,
+            assets,
+            base_assets: Vec::new(),
+            written: None,
+            tokenizer,
+        }
+    }
+
+    /// The adapter, where the policy is a base with one.
+    pub fn adapter(&self) -> Option<&AdapterConfig> {
+        self.adapter.as_ref()
     }
 
     pub fn architecture(&self) -> &Architecture {
@@ -92,7 +272,12 @@ impl TextPolicy {
         self.tokenizer.as_ref()
     }
 
-    /// The weights, in the order of [`Policy::parameters`].
+    /// All parameters, trained and frozen, in the order of the weights.
+    pub fn all_parameters(&self) -> &[ParameterInfo] {
+        &self.parameters.infos
+    }
+
+    /// The weights of [`TextPolicy::all_parameters`].
     pub fn weights(&self) -> &Weights {
         &self.weights
     }
@@ -118,7 +303,20 @@ impl TextPolicy {
 
     /// A slot for each trained parameter.
     fn sink(&self) -> Sink {
-        Sink::new((0..self.weights.count()).map(|index| Some(self.weights.slice(index).len())))
+        let length = |index: usize| self.weights.slot(index).map(|_| self.weights.values(index).len());
+        Sink::new((0..self.weights.count()).map(length))
+    }
+
+    /// The parameters that a directory of the policy's weights holds.
+    fn stored_indices(&self) -> impl Iterator<Item = usize> + '_ {
+        let is_adapter = self.adapter.is_some();
+        (0..self.parameters.infos.len()).filter(move |&index| !is_adapter || self.parameters.is_adapter(index))
+    }
+
+    /// Whether every adapter adds 0, as it does at its start.
+    fn is_base(&self) -> bool {
+        let adapters = self.parameters.layers.iter().flat_map(|layer| layer.projections()).filter_map(|p| p.adapter);
+        adapters.into_iter().all(|adapter| self.weights.slice(adapter.b).iter().all(|&b| b == 0.0))
     }
 
     fn limits(&self) -> Limits {
@@ -234,14 +432,15 @@ impl Policy for TextPolicy {
     }
 
     fn parameters(&self) -> &[ParameterInfo] {
-        &self.parameters.infos
+        &self.trained
     }
 
     fn read(&self, index: usize, look: &mut dyn FnMut(&[f32])) {
-        look(self.weights.slice(index));
+        look(self.weights.slice(self.weights.trained()[index]));
     }
 
     fn write(&mut self, index: usize, change: &mut dyn FnMut(&mut [f32])) {
+        let index = self.weights.trained()[index];
         change(self.weights.slice_mut(index));
     }
 
@@ -250,17 +449,65 @@ impl Policy for TextPolicy {
         Some(footprint(&self.architecture, &self.weights, trained))
     }
 
+    fn stored_as(&self) -> StoredAs {
+        if self.adapter.is_some() { StoredAs::Adapter } else { StoredAs::Model }
+    }
+
+    fn stored(&self) -> Vec<StoredTensor> {
+        let stored = |index: usize| {
+            let ParameterInfo { name, shape } = self.parameters.infos[index].clone();
+            let numbers = self.written.unwrap_or(match self.weights.values(index) {
+                Matrix::F32(_) => NumberType::F32,
+                Matrix::Bf16(_) => NumberType::Bf16,
+            });
+            StoredTensor { name, shape, numbers }
+        };
+        self.stored_indices().map(stored).collect()
+    }
+
+    fn read_stored(&self, index: usize, look: &mut dyn FnMut(&[u8])) {
+        let Some(index) = self.stored_indices().nth(index) else { return };
+        match (self.weights.values(index), self.written) {
+            (Matrix::F32(values), Some(NumberType::Bf16)) => values.chunks(16_384).for_each(|part| {
+                let bytes: Vec<u8> = part.iter().flat_map(|&v| bf16::from_f32(v).to_le_bytes()).collect();
+                look(&bytes);
+            }),
+            (Matrix::F32(values), _) => show_bytes(values, look),
+            (Matrix::Bf16(values), Some(NumberType::F32)) => values.chunks(16_384).for_each(|part| {
+                let wide: Vec<f32> = part.iter().map(|v| v.to_f32()).collect();
+                show_bytes(&wide, look);
+            }),
+            (Matrix::Bf16(values), _) => values.chunks(16_384).for_each(|part| {
+                let bytes: Vec<u8> = part.iter().flat_map(|v| v.to_le_bytes()).collect();
+                look(&bytes);
+            }),
+        }
+    }
+
     fn assets(&self) -> &[Asset] {
         &self.assets
     }
 
     fn duplicate(&self) -> Box<dyn Policy> {
-        Box::new(Self::assemble(
+        let copy = Self::assemble(
             self.architecture.clone(),
             self.parameters.clone(),
             self.weights.duplicate(),
+            self.adapter.clone(),
             self.assets.clone(),
             self.tokenizer.clone(),
-        ))
+        );
+        Box::new(Self { base_assets: self.base_assets.clone(), written: self.written, ..copy })
+    }
+
+    /// The base alone where an adapter has not begun: it shares every number. Else a copy of what is trained.
+    fn reference(&self) -> Box<dyn Policy> {
+        if self.adapter.is_none() || !self.is_base() {
+            return self.duplicate();
+        }
+        let parameters = self.architecture.parameters();
+        let weights = self.weights.first(&parameters);
+        let (architecture, tokenizer) = (self.architecture.clone(), self.tokenizer.clone());
+        Box::new(Self::assemble(architecture, parameters, weights, None, self.assets.clone(), tokenizer))
     }
 }

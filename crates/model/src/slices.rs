@@ -1,8 +1,8 @@
 //! The description executed on plain slices: for scoring without a tape, and for decoding.
 
 use cohort_kernels::{
-    AttentionShape, HeadShape, LinearShape, attention, combine, head_logits, head_rows, linear, rms_norm, rope, route,
-    swiglu,
+    AttentionShape, HeadShape, LinearShape, Matrix, Team, attention, combine, gather, head_logits, head_rows, linear,
+    rms_norm, rope, route, swiglu,
 };
 
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     experts::Choice,
     layer::{Attention, Experts, Feed, Gated, ModelParameters, Place, Projection},
     pack::Pack,
+    product::{down, up},
     rope::Rotations,
     weights::Weights,
 };
@@ -104,7 +105,7 @@ impl<'a> Model<'a> {
         self.weights.slice(index)
     }
 
-    fn matrix(&self, place: Place) -> &'a [f32] {
+    fn matrix(&self, place: Place) -> Matrix<'a> {
         self.weights.matrix(place)
     }
 
@@ -112,6 +113,11 @@ impl<'a> Model<'a> {
         let (inputs, outputs) = (x.len() / rows.max(1), projection.weight.rows);
         let bias = projection.bias.map(|bias| self.vector(bias));
         linear(x, self.matrix(projection.weight), bias, LinearShape { rows, inputs, outputs }, out);
+        if let Some(adapter) = projection.adapter {
+            let (a, b) = (self.vector(adapter.a), self.vector(adapter.b));
+            let rank = a.len() / inputs;
+            add(out, &up(Team::ALONE, &down(Team::ALONE, x, a, rows, rank), b, adapter.scale, rows, rank));
+        }
     }
 
     /// Runs the layers over rows of tokens; `mix` writes what each row attends to, `[rows, query_heads * head_dim]`.
@@ -129,10 +135,7 @@ impl<'a> Model<'a> {
         let table = self.rotations.table(positions.iter().max().map_or(0, |&last| last as usize + 1));
 
         let x = room(&mut buffers.x, rows * width);
-        let embedding = self.matrix(self.parameters.embedding);
-        for (x, &id) in x.chunks_exact_mut(width).zip(tokens) {
-            x.copy_from_slice(&embedding[id as usize * width..][..width]);
-        }
+        gather(self.matrix(self.parameters.embedding), tokens, width, x);
         let normed = room(&mut buffers.normed, rows * width);
         let queries = room(&mut buffers.queries, rows * query_heads * head_dim);
         let keys = room(&mut buffers.keys, rows * kv_heads * head_dim);

@@ -7,71 +7,159 @@ use burn::{
     tensor::TensorData,
 };
 
-use crate::layer::{ModelParameters, Place};
+use cohort_kernels::Matrix;
 
-/// A parameter's values as Burn's CPU tensor: the training graph's operations share its storage,
+use crate::{
+    frozen::{Frozen, widened},
+    layer::{ModelParameters, Place},
+};
+
+/// A trained parameter's values as Burn's CPU tensor: the training graph's operations share its storage,
 /// slice kernels read it in place.
 type Storage = FloatTensor<Flex>;
 
 /// Some values of one parameter, sharing its storage: what an operation of a training graph reads.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
-    storage: Storage,
+    held: Held,
     range: Range<usize>,
 }
 
 impl View {
+    /// The values of a matrix.
+    pub(crate) fn matrix(&self) -> Matrix<'_> {
+        self.held.values().rows(self.range.clone(), 1)
+    }
+
+    /// The values of a vector, or of a trained parameter: those are f32.
     pub(crate) fn slice(&self) -> &[f32] {
-        &self.storage.as_slice::<f32>().unwrap_or_default()[self.range.clone()]
+        match self.matrix() {
+            Matrix::F32(values) => values,
+            Matrix::Bf16(_) => unreachable!("vectors and trained parameters are f32"),
+        }
     }
 }
 
-/// Values of every parameter, in the order of [`ModelParameters::infos`], row-major f32.
+/// Values of every parameter, in the order of [`ModelParameters::infos`], row-major.
+///
+/// Trained parameters are f32 and owned. Frozen ones are shared with every duplicate; their matrices are f32 or bf16,
+/// owned or a view of the mapped file, their vectors f32.
 #[derive(Debug)]
 pub struct Weights {
-    storage: Vec<Storage>,
+    held: Vec<Held>,
     shapes: Vec<Vec<usize>>,
+    /// The parameters that are trained, in their order.
+    trained: Vec<usize>,
+    /// The place of each parameter in `trained`.
+    slots: Vec<Option<usize>>,
+}
+
+/// Where the values of one parameter are.
+#[derive(Clone, Debug)]
+pub(crate) enum Held {
+    Trained(Storage),
+    Frozen(Frozen),
+}
+
+impl Held {
+    /// Trained values, in the shape of their parameter.
+    pub(crate) fn trained(values: Vec<f32>, shape: &[usize]) -> Self {
+        Held::Trained(store(values, shape))
+    }
+
+    fn values(&self) -> Matrix<'_> {
+        match self {
+            // Storage is made contiguous and in f32 by `store`, and nothing changes its layout.
+            Held::Trained(storage) => Matrix::F32(storage.as_slice::<f32>().unwrap_or_default()),
+            Held::Frozen(frozen) => frozen.values(),
+        }
+    }
 }
 
 impl Weights {
-    /// Takes the values of one parameter after the other.
+    /// Takes the values of one parameter after the other, all of them trained.
     ///
     /// # Panics
-    /// `values` has another length than the parameters, or one of them than its shape: the caller
-    /// made them from `parameters`.
+    /// As [`Weights::of`].
     pub(crate) fn new(parameters: &ModelParameters, values: impl IntoIterator<Item = Vec<f32>>) -> Self {
+        let infos = parameters.infos.iter();
+        Self::of(parameters, values.into_iter().zip(infos).map(|(values, info)| Held::trained(values, &info.shape)))
+    }
+
+    /// Takes one parameter after the other.
+    ///
+    /// # Panics
+    /// There are more or fewer than `parameters`, or one has another length than its shape: the caller made
+    /// them from `parameters`.
+    pub(crate) fn of(parameters: &ModelParameters, held: impl IntoIterator<Item = Held>) -> Self {
         let shapes: Vec<Vec<usize>> = parameters.infos.iter().map(|info| info.shape.clone()).collect();
-        let storage: Vec<Storage> =
-            values.into_iter().zip(&shapes).map(|(values, shape)| store(values, shape)).collect();
-        assert_eq!(storage.len(), shapes.len(), "one list of values a parameter");
-        Self { storage, shapes }
+        let held: Vec<Held> = held.into_iter().collect();
+        assert_eq!(held.len(), shapes.len(), "one list of values a parameter");
+        for (held, info) in held.iter().zip(&parameters.infos) {
+            assert_eq!(held.values().len(), info.element_count(), "the values of `{}`", info.name);
+        }
+        let is_trained = |&index: &usize| matches!(held[index], Held::Trained(_));
+        let trained: Vec<usize> = (0..held.len()).filter(is_trained).collect();
+        let mut slots = vec![None; held.len()];
+        trained.iter().enumerate().for_each(|(slot, &index)| slots[index] = Some(slot));
+        Self { held, shapes, trained, slots }
     }
 
     /// Number of parameters.
     pub fn count(&self) -> usize {
-        self.storage.len()
+        self.held.len()
+    }
+
+    /// The indices of the trained parameters, ascending.
+    pub fn trained(&self) -> &[usize] {
+        &self.trained
+    }
+
+    /// The place of parameter `index` among the trained ones; `None` where it is frozen.
+    pub fn slot(&self, index: usize) -> Option<usize> {
+        self.slots[index]
     }
 
     /// The values of parameter `index`.
+    pub fn values(&self, index: usize) -> Matrix<'_> {
+        self.held[index].values()
+    }
+
+    /// The values of parameter `index`, which is trained or no matrix: those are f32.
     pub fn slice(&self, index: usize) -> &[f32] {
-        // Storage is made contiguous and in f32 by `store`, and nothing changes its layout.
-        self.storage[index].as_slice::<f32>().unwrap_or_default()
+        match self.values(index) {
+            Matrix::F32(values) => values,
+            Matrix::Bf16(_) => unreachable!("parameter {index} is a frozen matrix; `values` shows it"),
+        }
     }
 
-    /// The values of parameter `index`, to be changed in place. Nothing is copied unless a
+    /// The values of the trained parameter `index`, to be changed in place. Nothing is copied unless a
     /// training graph still holds the storage, and a graph borrows the policy for as long as it lives.
+    ///
+    /// # Panics
+    /// The parameter is frozen.
     pub fn slice_mut(&mut self, index: usize) -> &mut [f32] {
-        self.storage[index].storage_mut::<f32>()
+        match &mut self.held[index] {
+            Held::Trained(storage) => storage.storage_mut::<f32>(),
+            Held::Frozen(_) => panic!("parameter {index} is frozen: it is not written"),
+        }
     }
 
-    /// Whether nothing but this holds the storage of parameter `index`.
+    /// Whether nothing but this holds the storage of the trained parameter `index`.
     pub fn is_unique(&self, index: usize) -> bool {
-        self.storage[index].is_unique()
+        match &self.held[index] {
+            Held::Trained(storage) => storage.is_unique(),
+            Held::Frozen(_) => false,
+        }
     }
 
-    /// Bytes of all values.
+    /// Bytes of all values that are in memory of the process: what is mapped is the file's.
     pub(crate) fn bytes(&self) -> u64 {
-        (0..self.count()).map(|index| size_of_val(self.slice(index)) as u64).sum()
+        let owned = |held: &Held| match held {
+            Held::Trained(_) => (size_of::<f32>() * held.values().len()) as u64,
+            Held::Frozen(frozen) => frozen.owned_bytes(),
+        };
+        self.held.iter().map(owned).sum()
     }
 
     /// Shape of parameter `index`.
@@ -80,8 +168,8 @@ impl Weights {
     }
 
     /// The values of the matrix at `place`, `[rows, columns]`.
-    pub(crate) fn matrix(&self, place: Place) -> &[f32] {
-        &self.slice(place.parameter)[self.range(place)]
+    pub(crate) fn matrix(&self, place: Place) -> Matrix<'_> {
+        self.values(place.parameter).rows(self.range(place), 1)
     }
 
     /// Where `place` stands among the values of its parameter.
@@ -97,13 +185,51 @@ impl Weights {
 
     /// These values of parameter `index`, for an operation to hold: storage is shared.
     pub(crate) fn view(&self, index: usize, range: Range<usize>) -> View {
-        View { storage: self.storage[index].clone(), range }
+        View { held: self.held[index].clone(), range }
     }
 
-    /// A copy with storage of its own.
+    /// The same values with those frozen that `is_frozen` names.
+    pub(crate) fn freeze(self, parameters: &ModelParameters, is_frozen: impl Fn(usize) -> bool) -> Self {
+        let freeze = |(index, held): (usize, Held)| match held {
+            Held::Trained(_) if is_frozen(index) => Held::Frozen(Frozen::from(widened(held.values()))),
+            held => held,
+        };
+        Self::of(parameters, self.held.into_iter().enumerate().map(freeze))
+    }
+
+    /// The same values with those frozen ones replaced that `change` gives another value.
+    pub(crate) fn map_frozen(
+        self,
+        parameters: &ModelParameters,
+        change: impl Fn(usize, Matrix) -> Option<Vec<f32>>,
+    ) -> Self {
+        let map = |(index, held): (usize, Held)| match change(index, held.values()) {
+            Some(values) => Held::Frozen(Frozen::from(values)),
+            None => held,
+        };
+        Self::of(parameters, self.held.into_iter().enumerate().map(map))
+    }
+
+    /// The first parameters, those of `parameters`: what is frozen of them is shared.
+    pub(crate) fn first(&self, parameters: &ModelParameters) -> Self {
+        Self::of(parameters, self.held.iter().zip(&self.shapes).take(parameters.infos.len()).map(copy))
+    }
+
+    /// A copy: what is trained has storage of its own, what is frozen is shared.
     pub fn duplicate(&self) -> Self {
-        let storage = (0..self.count()).map(|index| store(self.slice(index).to_vec(), &self.shapes[index])).collect();
-        Self { storage, shapes: self.shapes.clone() }
+        Self {
+            held: self.held.iter().zip(&self.shapes).map(copy).collect(),
+            shapes: self.shapes.clone(),
+            trained: self.trained.clone(),
+            slots: self.slots.clone(),
+        }
+    }
+}
+
+fn copy((held, shape): (&Held, &Vec<usize>)) -> Held {
+    match held {
+        Held::Trained(_) => Held::trained(widened(held.values()), shape),
+        Held::Frozen(frozen) => Held::Frozen(frozen.clone()),
     }
 }
 
@@ -122,8 +248,7 @@ mod tests {
         LayerKind { window: None, feed: FeedShape::Dense(Mlp { inner, bias: Bias::Absent }) }
     }
 
-    #[test]
-    fn values_are_taken_and_shared_without_a_copy() {
+    fn parameters() -> ModelParameters {
         let layer = Layer {
             width: 8,
             norm_eps: 1e-6,
@@ -137,7 +262,12 @@ mod tests {
                 rope: Rope { theta: 1e4, head_dim: 8, scaling: RopeScaling::Default },
             },
         };
-        let parameters = ModelParameters::new(9, &layer, &[kind(8)], Head::Tied, ExpertLayout::Separate);
+        ModelParameters::new(9, &layer, &[kind(8)], Head::Tied, ExpertLayout::Separate)
+    }
+
+    #[test]
+    fn values_are_taken_and_shared_without_a_copy() {
+        let parameters = parameters();
         let values: Vec<Vec<f32>> = parameters.infos.iter().map(|info| vec![0.5; info.element_count()]).collect();
         let places: Vec<*const f32> = values.iter().map(|values| values.as_ptr()).collect();
         let mut weights = Weights::new(&parameters, values);
@@ -150,5 +280,21 @@ mod tests {
         weights.slice_mut(0)[3] = 2.0;
         assert!(weights.slice(0).as_ptr() == places[0] && weights.slice(0)[3] == 2.0);
         assert_ne!(weights.duplicate().slice(0).as_ptr(), places[0]);
+    }
+
+    #[test]
+    fn duplicates_share_what_is_frozen() {
+        let parameters = parameters();
+        let held = parameters.infos.iter().enumerate().map(|(index, info)| {
+            let values = vec![0.5; info.element_count()];
+            if index == 2 { Held::trained(values, &info.shape) } else { Held::Frozen(Frozen::from(values)) }
+        });
+        let weights = Weights::of(&parameters, held);
+        let copy = weights.duplicate();
+        assert_eq!((weights.trained(), weights.slot(2), weights.slot(3)), (&[2][..], Some(0), None));
+        for index in 0..weights.count() {
+            let is_shared = weights.slice(index).as_ptr() == copy.slice(index).as_ptr();
+            assert_eq!(is_shared, index != 2, "parameter {index}");
+        }
     }
 }

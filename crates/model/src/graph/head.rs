@@ -46,7 +46,7 @@ impl Operation<1> for Head {
         let [mut logp, mut entropy, mut log_sum_exp] = [0; 3].map(|_| vec![0.0; shape.rows]);
         team.head_rows(
             slice(&self.hidden),
-            self.weight.numbers(),
+            self.weight.matrix(),
             &self.targets.ids,
             self.targets.inverse_temperature,
             shape,
@@ -66,7 +66,7 @@ impl Operation<1> for Head {
         let d_log_sum: Vec<f32> = d_logp.iter().map(|d| -d).collect();
         let head = kernels::Head {
             hidden: slice(&self.hidden),
-            weight: self.weight.numbers().into(),
+            weight: self.weight.matrix(),
             asked: Asked::One(&self.targets.ids),
             inverse_temperature: self.targets.inverse_temperature,
             shape,

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use cohort_kernels::{RoutingShape, Team};
+use cohort_kernels::{RoutingShape, Team, gather};
 
 use super::{
     attention::{Attend, Layout},
     head::{Head, Statistics, Targets},
     held::Held,
-    linear::Linear,
+    linear::{Linear, LowRank},
     mixture::{Combine, Route, Routes},
     operation::{apply, matrix, slice, tensor, values},
     operators::Operators,
     parameter::Parameter,
-    pick::{Pick, rows_of},
+    pick::Pick,
     rms_norm::RmsNorm,
     rope::{Rotate, Rotation},
     sink::Sink,
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     experts::Choice,
-    layer::{Place, Projection},
+    layer::{Adapter, Place, Projection},
     weights::Weights,
 };
 
@@ -51,15 +51,19 @@ impl Operators for Kernels<'_> {
     /// Outside the graph: no activation goes in. The tape adds the derivative of the table itself.
     fn embed(&self, table: Place, ids: &Arc<Vec<u32>>) -> Tensor<2> {
         let width = self.weights.columns(table.parameter);
-        tensor(matrix(rows_of(self.weights.matrix(table), width, ids), ids.len(), width))
+        let mut out = vec![0.0; ids.len() * width];
+        gather(self.weights.matrix(table), ids, width, &mut out);
+        tensor(matrix(out, ids.len(), width))
     }
 
     fn linear(&self, x: Tensor<2>, projection: Projection) -> Tensor<2> {
-        let Projection { weight, bias } = projection;
+        let Projection { weight, bias, adapter } = projection;
+        let whole = |index: usize| Parameter::new(self.weights, self.sink, index, 0..self.weights.values(index).len());
         apply([x], self.held, self.team, |[x]| Linear {
             x,
             weight: self.matrix(weight),
             bias: bias.map(|bias| self.vector(bias)),
+            change: adapter.map(|Adapter { a, b, scale }| LowRank { a: whole(a), b: whole(b), scale }),
             outputs: weight.rows,
         })
     }

@@ -1,4 +1,4 @@
-//! `y = x W' + b`.
+//! `y = x W' + b`, and a low-rank change of it.
 
 use cohort_kernels::{LinearShape, Team};
 
@@ -6,6 +6,7 @@ use super::{
     operation::{Operation, Values, matrix, sizes, slice},
     parameter::Parameter,
 };
+use crate::product::{down, up};
 
 /// x `[rows, inputs]`, weight `[outputs, inputs]`, bias `[outputs]`.
 #[derive(Clone, Debug)]
@@ -13,7 +14,16 @@ pub(super) struct Linear {
     pub x: Values,
     pub weight: Parameter,
     pub bias: Option<Parameter>,
+    pub change: Option<LowRank>,
     pub outputs: usize,
+}
+
+/// `scale * (x A') B'`, with a `[rank, inputs]` and b `[outputs, rank]`.
+#[derive(Clone, Debug)]
+pub(super) struct LowRank {
+    pub a: Parameter,
+    pub b: Parameter,
+    pub scale: f32,
 }
 
 impl Linear {
@@ -23,26 +33,72 @@ impl Linear {
     }
 }
 
+impl LowRank {
+    fn rank(&self, inputs: usize) -> usize {
+        self.a.numbers().len() / inputs
+    }
+
+    /// Adds the change to `out`.
+    fn forward(&self, team: Team, x: &[f32], LinearShape { rows, inputs, .. }: LinearShape, out: &mut [f32]) {
+        let rank = self.rank(inputs);
+        let low = down(team, x, self.a.numbers(), rows, rank);
+        add(out, &up(team, &low, self.b.numbers(), self.scale, rows, rank));
+    }
+
+    /// Adds to `d_x`, where it is wanted; `x A'` is computed again.
+    fn backward(&self, team: Team, x: &[f32], shape: LinearShape, d_out: &[f32], d_x: Option<&mut Vec<f32>>) {
+        let LinearShape { rows, inputs, outputs } = shape;
+        let rank = self.rank(inputs);
+        let (to_low, from_low) =
+            (LinearShape { rows, inputs, outputs: rank }, LinearShape { rows, inputs: rank, outputs });
+        let d_change: Vec<f32> = d_out.iter().map(|d| self.scale * d).collect();
+        self.b.differentiate(|d_b| {
+            let low = down(team, x, self.a.numbers(), rows, rank);
+            team.linear_grad_weight(&d_change, &low, from_low, d_b);
+        });
+        let mut d_low = vec![0.0; rows * rank];
+        team.linear_grad_input(&d_change, self.b.numbers(), from_low, &mut d_low);
+        self.a.differentiate(|d_a| team.linear_grad_weight(&d_low, x, to_low, d_a));
+        if let Some(d_x) = d_x {
+            let mut more = vec![0.0; rows * inputs];
+            team.linear_grad_input(&d_low, self.a.numbers(), to_low, &mut more);
+            add(d_x, &more);
+        }
+    }
+}
+
+fn add(x: &mut [f32], y: &[f32]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x += *y;
+    }
+}
+
 impl Operation<1> for Linear {
     fn forward(&mut self, team: Team) -> Values {
         let shape = self.shape();
         let mut out = vec![0.0; shape.rows * shape.outputs];
         let bias = self.bias.as_ref().map(Parameter::numbers);
-        team.linear(slice(&self.x), self.weight.numbers(), bias, shape, &mut out);
+        team.linear(slice(&self.x), self.weight.matrix(), bias, shape, &mut out);
+        if let Some(change) = &self.change {
+            change.forward(team, slice(&self.x), shape, &mut out);
+        }
         matrix(out, shape.rows, shape.outputs)
     }
 
     fn backward(self, team: Team, d_out: &[f32], [wants_x]: [bool; 1]) -> [Option<Values>; 1] {
         let shape = self.shape();
-        let d_x = wants_x.then(|| {
+        let mut d_x = wants_x.then(|| {
             let mut d_x = vec![0.0; shape.rows * shape.inputs];
-            team.linear_grad_input(d_out, self.weight.numbers(), shape, &mut d_x);
-            matrix(d_x, shape.rows, shape.inputs)
+            team.linear_grad_input(d_out, self.weight.matrix(), shape, &mut d_x);
+            d_x
         });
         self.weight.differentiate(|d_weight| team.linear_grad_weight(d_out, slice(&self.x), shape, d_weight));
         if let Some(bias) = &self.bias {
             bias.differentiate(|d_bias| team.linear_grad_bias(d_out, shape, d_bias));
         }
-        [d_x]
+        if let Some(change) = &self.change {
+            change.backward(team, slice(&self.x), shape, d_out, d_x.as_mut());
+        }
+        [d_x.map(|d_x| matrix(d_x, shape.rows, shape.inputs))]
     }
 }

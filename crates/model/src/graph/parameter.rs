@@ -2,6 +2,8 @@
 
 use std::{ops::Range, sync::Arc};
 
+use cohort_kernels::Matrix;
+
 use super::sink::Sink;
 use crate::weights::{View, Weights};
 
@@ -19,8 +21,14 @@ impl Parameter {
         Self { view: weights.view(index, range.clone()), index, range, sink: Arc::clone(sink) }
     }
 
+    /// Of a vector, or of a trained parameter.
     pub(super) fn numbers(&self) -> &[f32] {
         self.view.slice()
+    }
+
+    /// Of a matrix, in the type that it is held in.
+    pub(super) fn matrix(&self) -> Matrix<'_> {
+        self.view.matrix()
     }
 
     pub(super) fn is_trained(&self) -> bool {

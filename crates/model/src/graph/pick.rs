@@ -33,7 +33,7 @@ impl Operation<1> for Pick {
 }
 
 /// The named rows of `x`, one after the other.
-pub(super) fn rows_of(x: &[f32], width: usize, rows: &[u32]) -> Vec<f32> {
+fn rows_of(x: &[f32], width: usize, rows: &[u32]) -> Vec<f32> {
     let mut out = Vec::with_capacity(rows.len() * width);
     for &row in rows {
         out.extend_from_slice(&x[row as usize * width..][..width]);

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     experts::Choice,
-    layer::{Place, Projection},
+    layer::{Adapter, Place, Projection},
     weights::Weights,
 };
 
@@ -60,9 +60,16 @@ impl Operators for Plain {
     }
 
     fn linear(&self, x: Tensor<2>, projection: Projection) -> Tensor<2> {
-        let product = x.matmul(self.matrix(projection.weight).transpose());
-        match projection.bias {
+        let product = x.clone().matmul(self.matrix(projection.weight).transpose());
+        let product = match projection.bias {
             Some(bias) => product + self.leaves[bias].clone(),
+            None => product,
+        };
+        match projection.adapter {
+            Some(Adapter { a, b, scale }) => {
+                let low = x.matmul(self.leaves[a].clone().transpose());
+                product + low.matmul(self.leaves[b].clone().transpose()) * scale
+            }
             None => product,
         }
     }

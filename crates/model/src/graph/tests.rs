@@ -121,7 +121,7 @@ fn matrix(parameter: usize, from: usize, rows: usize) -> Place {
 
 #[test]
 fn linear() {
-    let projection = |from, rows, bias| Projection { weight: matrix(0, from, rows), bias };
+    let projection = |from, rows, bias| Projection { weight: matrix(0, from, rows), bias, adapter: None };
     twins("linear", [[7, 20]], &[&[9, 20]], |o, [x]| o.linear(x, projection(0, 9, None)));
     twins("linear of one row", [[1, 600]], &[&[3, 600], &[3]], |o, [x]| o.linear(x, projection(0, 3, Some(1))));
     twins("slices of one tensor", [[5, 8]], &[&[3, 4, 8]], |o, [x]| {
