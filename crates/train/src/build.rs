@@ -1,18 +1,25 @@
 //! From a recipe to what it names: the policy, the task, the rewards, the strategy.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use cohort_core::{Policy, Sampler, SingleTurn, Stream};
 use cohort_env::{Codec, CodecError, Limits, Means, Source, TaskError, VerifierConfig, locate};
-use cohort_model::{Architecture, Blueprint, ModelError, TextPolicy, TextTokenizer, arithmetic_tokenizer};
+use cohort_model::{
+    AdapterConfig, Architecture, Blueprint, ConfigError, ModelError, Opening, Selection, TextPolicy, TextTokenizer,
+    arithmetic_tokenizer,
+};
 use cohort_rollout::{Independent, Strategy};
 
 use crate::{
     chat_templates::chat_templates,
     checkpoint,
     error::Error,
+    mask::Masks,
     recipe::{
-        PolicySource, Recipe, TaskSource,
+        PolicySource, Recipe, TaskSource, Trained,
         low::{BuiltinTokenizer, NewPolicy, StrategySection},
     },
     run::{Setup, cold_start::cache_folder},
@@ -71,25 +78,122 @@ pub fn setup(recipe: &Recipe, places: &Places) -> Result<Setup, Error> {
         }
     }
     let policy = policy(recipe, places)?;
+    let masks = masks(recipe, &policy, places)?;
     let world = world(recipe, &policy, places)?;
-    Ok(Setup { policy: Box::new(policy), world })
+    Ok(Setup { policy: Box::new(policy), world, masks })
+}
+
+/// The entries that a recipe trains, where it names an earlier run.
+fn masks(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<Masks, Error> {
+    let Selection::Mask(masked) = &recipe.trained.selection else { return Ok(Masks::default()) };
+    let opening = Opening::default();
+    let changed = open_policy("policy.train.mask.changed", &masked.changed, opening, places)?;
+    Masks::of_change(policy, &changed, masked).map_err(|problem| {
+        let hint = "name the directory that a run from the same policy.model ended with";
+        Error::Recipe(recipe.refuse("policy.train.mask.changed", &problem, &masked.changed, hint))
+    })
 }
 
 /// The policy that a recipe starts from.
 pub fn policy(recipe: &Recipe, places: &Places) -> Result<TextPolicy, Error> {
     match &recipe.policy {
-        PolicySource::Directory(path) => load_policy("policy.model", path, places),
-        PolicySource::New(new) => Ok(new_policy(new)?),
+        PolicySource::Directory(path) => {
+            let Trained { selection, adapter, numbers } = recipe.trained.clone();
+            let adapter = adapter.map(|path| find("policy.adapter", &path, places)).transpose()?;
+            if let Some(directory) = &adapter {
+                checkpoint::verify(directory)?;
+            }
+            let opening = Opening { selection: Some(selection), numbers: Some(numbers), adapter, base: String::new() };
+            open_policy("policy.model", path, opening, places)
+        }
+        PolicySource::New(new) => Ok(new_policy(new)?.select(&recipe.trained.selection).map_err(ModelError::from)?),
     }
 }
 
-/// Loads the model directory that `key` names: a path, or `data:NAME`. One that Cohort wrote is held against its
-/// checksums, after its configuration.
+/// Loads the model directory that `key` names, a path or `data:NAME`, to sample and score: nothing of it is trained. The
+/// directory of an adapter loads its base, which it names, with it.
 pub fn load_policy(key: &'static str, path: &str, places: &Places) -> Result<TextPolicy, Error> {
-    let directory = locate(key, path, places.data.as_deref()).map_err(TaskError::from)?;
+    open_policy(key, path, Opening { selection: None, ..Opening::default() }, places)
+}
+
+/// Opens the directory of an adapter, which `key` names, with its base: `base`, or what the adapter names.
+pub fn open_adapter(
+    key: &'static str,
+    path: &str,
+    base: Option<&str>,
+    opening: Opening,
+    places: &Places,
+) -> Result<TextPolicy, Error> {
+    let directory = find(key, path, places)?;
+    let expected = "the configuration of an adapter";
+    let missing = || ConfigError::MissingFile { path: directory.join("adapter_config.json"), expected };
+    let config = AdapterConfig::read(&directory).map_err(ModelError::from)?;
+    let config = config.ok_or_else(missing).map_err(ModelError::from)?;
+    let base = match base {
+        Some(base) => find("--base", base, places)?,
+        None => base_of(&directory, &config.base)?,
+    };
+    // A directory is named whole, so that what is written next to another place still finds it.
+    let name = if is_hub_name(&config.base) { config.base } else { base_path("", &base) };
+    Architecture::read(&base).map_err(ModelError::from)?;
+    checkpoint::verify(&directory)?;
+    checkpoint::verify(&base)?;
+    Ok(TextPolicy::open(&base, &Opening { base: name, adapter: Some(directory), ..opening })?)
+}
+
+/// Where a directory is that `key` names.
+fn find(key: &'static str, path: &str, places: &Places) -> Result<PathBuf, Error> {
+    Ok(locate(key, path, places.data.as_deref()).map_err(TaskError::from)?)
+}
+
+/// Opens the model directory that `key` names. One that Cohort wrote is held against its checksums, after its
+/// configuration.
+pub fn open_policy(key: &'static str, path: &str, opening: Opening, places: &Places) -> Result<TextPolicy, Error> {
+    let directory = find(key, path, places)?;
+    let config = match directory.join("config.json").is_file() {
+        true => None,
+        false => AdapterConfig::read(&directory).map_err(ModelError::from)?,
+    };
+    let (directory, opening) = match config {
+        None => {
+            let base = base_path(path, &directory);
+            (directory, Opening { base, ..opening })
+        }
+        Some(_) => {
+            if opening.adapter.is_some() || !matches!(opening.selection, None | Some(Selection::All)) {
+                return Err(ModelError::from(ConfigError::AdapterOnAdapter { path: directory }).into());
+            }
+            return open_adapter(key, path, None, opening, places);
+        }
+    };
     Architecture::read(&directory).map_err(ModelError::from)?;
     checkpoint::verify(&directory)?;
-    Ok(TextPolicy::load(&directory)?)
+    Ok(TextPolicy::open(&directory, &opening)?)
+}
+
+/// How an adapter's configuration names its base, for PEFT to find it: `org/name` of a hub, else the whole path.
+fn base_path(path: &str, directory: &Path) -> String {
+    match path.strip_prefix("hf:") {
+        Some(name) => name.split('@').next().unwrap_or(name).to_owned(),
+        None => std::fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned()).display().to_string(),
+    }
+}
+
+/// Whether a base is named as hubs do, `org/name`, and is no directory here.
+fn is_hub_name(base: &str) -> bool {
+    let mut parts = base.split('/');
+    let is_part = |part: Option<&str>| part.is_some_and(|part| !part.is_empty() && !part.starts_with('.'));
+    is_part(parts.next()) && is_part(parts.next()) && parts.next().is_none() && !Path::new(base).exists()
+}
+
+/// The directory of the base that an adapter names: a path, from here or from the adapter, or `org/name` of a hub.
+fn base_of(adapter: &Path, base: &str) -> Result<PathBuf, Error> {
+    let candidates = [PathBuf::from(base), adapter.join(base)];
+    if let Some(found) = candidates.into_iter().find(|path| !base.is_empty() && path.is_dir()) {
+        return Ok(found);
+    }
+    let path = adapter.join("adapter_config.json");
+    Err(ModelError::from(ConfigError::MissingBase { path, base: base.to_owned() }).into())
 }
 
 fn new_policy(new: &NewPolicy) -> Result<TextPolicy, ModelError> {

@@ -46,6 +46,8 @@ pub enum Error {
          the rest: objective.mismatch"
     )]
     OutsideMismatch { step: u64, gap: f64, red_line: f64 },
+    #[error("{} is not empty\n  hint: give another directory, or an empty one", path.display())]
+    NotEmpty { path: PathBuf },
     #[error("interrupted; {}", goes_on(*step))]
     Interrupted { step: u64 },
     #[error(
@@ -71,11 +73,12 @@ impl Error {
                 | RunDirError::Differs { .. }
                 | RunDirError::Busy { .. },
             ) => 2,
-            Error::Method { .. } => 2,
+            Error::Method { .. } | Error::NotEmpty { .. } => 2,
             Error::Verifier { source: VerifierError::Missing { .. }, .. } => 6,
             Error::Verifier { .. } => 2,
             Error::Task(e) if e.fault() == Fault::Recipe => 2,
             Error::Task(_) => 3,
+            Error::Model(ModelError::Selection(_)) => 2,
             Error::Model(ModelError::Config(_)) => 3,
             Error::Model(ModelError::Weights(_)) => 5,
             Error::NoSignal { .. } => 4,

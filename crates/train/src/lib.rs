@@ -11,6 +11,7 @@ mod error;
 pub mod evaluate;
 pub mod export;
 mod memory;
+pub mod merge;
 pub mod recipe;
 pub mod run;
 mod sampling;
@@ -25,5 +26,5 @@ pub use run::{Options, Seconds, Setup, Summary, cold_start, observe, run_dir, se
 use run::{ledger, lock, timing};
 use sampling::outside;
 pub use sampling::world;
-pub use update::{Division, Parallel, Workers, ema};
-use update::{optimizer, worker};
+pub use update::{Division, Masks, Parallel, Workers, ema};
+use update::{mask, optimizer, worker};

@@ -16,7 +16,7 @@ use cohort_core::{
     Tape, policy::Asset,
 };
 use cohort_env::{Verifier, View, from_fn};
-use cohort_train::{Error, Setup, Summary, observe::Event, observe::Observer, run_dir::Start, train};
+use cohort_train::{Error, Masks, Setup, Summary, observe::Event, observe::Observer, run_dir::Start, train};
 use serde_json::Value;
 use toys::{bandit::Bandit, gaussian::Gaussian};
 
@@ -51,7 +51,11 @@ const EPISODES: usize = 32;
 
 fn gaussian(run: &Path, verifier: Box<dyn Verifier>, heard: &mut Heard) -> Result<Summary, Error> {
     let recipe = toys::recipe(&["train.steps=5"]);
-    let setup = Setup { policy: Box::new(Gaussian::new([0.0, 0.0])), world: toys::world(&recipe, verifier) };
+    let setup = Setup {
+        policy: Box::new(Gaussian::new([0.0, 0.0])),
+        world: toys::world(&recipe, verifier),
+        masks: Masks::default(),
+    };
     train(&recipe, setup, &toys::options(run, Start::Fresh, 1), heard)
 }
 
@@ -142,7 +146,11 @@ fn many_that_fail_end_the_run_with_a_sample() {
     // The same with a wider budget goes on.
     let mended = failing(&points[10..11], Failing::Nan);
     let recipe = toys::recipe(&["train.steps=5"]);
-    let setup = Setup { policy: Box::new(Gaussian::new([0.0, 0.0])), world: toys::world(&recipe, mended) };
+    let setup = Setup {
+        policy: Box::new(Gaussian::new([0.0, 0.0])),
+        world: toys::world(&recipe, mended),
+        masks: Masks::default(),
+    };
     let summary = train(&recipe, setup, &toys::options(&run, Start::Resume, 2), &mut Heard::default()).unwrap();
     assert_eq!(summary.steps, 5, "a failed run goes on once its verifier is mended");
 }
@@ -166,7 +174,11 @@ fn no_verdict_is_asked_for_twice() {
     let recipe = toys::recipe(&["train.steps=10"]);
     let setup = |offset: f64| {
         let verifier = from_fn("toy", (-1e9, 1e9), move |view: &View<'_>| f64::from(view.payloads[0][0]) + offset);
-        Setup { policy: Box::new(Gaussian::new([0.0, 0.0])), world: toys::world(&recipe, verifier) }
+        Setup {
+            policy: Box::new(Gaussian::new([0.0, 0.0])),
+            world: toys::world(&recipe, verifier),
+            masks: Masks::default(),
+        }
     };
     let died = panic::catch_unwind(AssertUnwindSafe(|| {
         train(&recipe, setup(0.0), &toys::options(&run, Start::Fresh, 2), &mut Dying).map(|_| ())
@@ -276,7 +288,7 @@ fn faulty(run: &Path, steps: std::ops::Range<usize>, how: Broken, heard: &mut He
     let (from, to) = (steps.start - 1, steps.end - 1);
     let policy = Faulty { inner: Bandit::new(), passes: AtomicUsize::new(0), from, to, how };
     let verifier = from_fn("toy", (0.0, 10.0), |view: &View<'_>| f64::from(view.payloads[0][0]));
-    let setup = Setup { policy: Box::new(policy), world: toys::world(&recipe, verifier) };
+    let setup = Setup { policy: Box::new(policy), world: toys::world(&recipe, verifier), masks: Masks::default() };
     train(&recipe, setup, &toys::options(run, Start::Fresh, 1), heard)
 }
 
@@ -373,7 +385,11 @@ fn a_policy_that_panics_ends_the_run_and_not_the_process() {
     let folder = tempfile::tempdir().unwrap();
     let recipe = toys::recipe(&[]);
     let verifier = from_fn("toy", (0.0, 10.0), |view: &View<'_>| f64::from(view.payloads[0][0]));
-    let setup = Setup { policy: Box::new(Panicking(Bandit::new())), world: toys::world(&recipe, verifier) };
+    let setup = Setup {
+        policy: Box::new(Panicking(Bandit::new())),
+        world: toys::world(&recipe, verifier),
+        masks: Masks::default(),
+    };
     let options = toys::options(&folder.path().join("run"), Start::Fresh, 2);
     let error = train(&recipe, setup, &options, &mut Heard::default()).unwrap_err();
     assert_eq!(error.to_string(), "a worker panicked in the training pass: the graph is broken");

@@ -10,7 +10,7 @@ use cohort_env::{Item, Origin, Task, Verifier, View, from_fn};
 use cohort_model::{Architecture, Blueprint, TextPolicy};
 use cohort_rollout::Independent;
 use cohort_train::{
-    Recipe, Setup,
+    Masks, Recipe, Setup,
     observe::Silent,
     run_dir::Start,
     train,
@@ -108,7 +108,7 @@ fn run(case: Case, more: &[&str]) -> Outcome {
         stop: vec![1],
         forbidden: Vec::new(),
     };
-    let setup = Setup { policy: Box::new(policy()) as Box<dyn Policy>, world };
+    let setup = Setup { policy: Box::new(policy()) as Box<dyn Policy>, world, masks: Masks::default() };
     let run = folder.path().join("run");
     let summary = train(&recipe, setup, &toys::options(&run, Start::Fresh, 2), &mut Silent).unwrap();
     let lines = |name: &str| -> Vec<Value> {

@@ -7,6 +7,7 @@ mod eval;
 mod export;
 mod inspect;
 mod logprobs;
+mod merge;
 mod methods;
 mod report;
 mod rewards;
@@ -39,6 +40,8 @@ pub enum Command {
     Sample(sample::Sample),
     /// Log-probabilities and entropies of given completions
     Logprobs(logprobs::Logprobs),
+    /// Merge an adapter into its base: a model of its own
+    Merge(merge::MergeCommand),
     /// One sample of a run, from prompt to gradient
     Inspect(inspect::Inspect),
     /// Two or more runs side by side
@@ -62,6 +65,7 @@ impl Command {
             Command::Score(c) => c.run(),
             Command::Sample(c) => c.run(),
             Command::Logprobs(c) => c.run(),
+            Command::Merge(c) => c.run(),
             Command::Inspect(c) => c.run(),
             Command::Compare(c) => c.run(),
             Command::Export(c) => c.run(),

@@ -1,5 +1,6 @@
 //! The binary from outside: what it promises to whoever calls it, kills it, or gives it something broken.
 
+mod adapters;
 mod algorithms;
 mod best;
 mod calc;

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! step-000012/
-//!   model.safetensors, config.json, tokenizer.json, ..   the main policy, in the Hugging Face layout
+//!   model.safetensors, config.json, tokenizer.json, ..   the main policy, in the Hugging Face layout; large ones in shards
+//!   (adapter_model.safetensors, adapter_config.json, ..    a policy that is an adapter, in PEFT's layout)
+//!   README.md                                              the card: recipe, base, stage, step
 //!   optimizer.safetensors                                  two moments a parameter
 //!   ema/                                                   the averaged weights, a directory of the same layout
 //!   state.json                                             what else the stage needs to go on
@@ -12,7 +14,9 @@
 //! Files are written into a hidden directory beside it, synced, summed, and the directory is renamed.
 //! Weight files hold no time, path or run, and their headers are sorted: same weights, same bytes.
 
+mod card;
 mod checksum;
+mod model_files;
 mod tensors;
 
 use std::{
@@ -21,20 +25,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cohort_core::Policy;
+use cohort_core::{NumberType, Policy, StoredTensor, policy::show_bytes};
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use card::{Provenance, base_name};
 pub(crate) use checksum::CHECKSUMS;
 pub use checksum::verify;
+pub use model_files::SHARD_BYTES;
 use tensors::{read_tensors, write_tensors};
 
 use crate::optimizer::Optimizer;
 
-pub const WEIGHTS: &str = "model.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
 /// The folder of a checkpoint that the averaged weights stand in.
 pub const EMA: &str = "ema";
+const CARD: &str = "README.md";
 
 /// Why a checkpoint could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -62,71 +68,84 @@ pub struct Parts<'a, S> {
     /// The averaged weights.
     pub ema: Option<&'a dyn Policy>,
     pub state: &'a S,
+    pub provenance: &'a Provenance,
+    /// The largest weights file, in bytes: [`SHARD_BYTES`].
+    pub shard_bytes: u64,
 }
 
 /// Writes a checkpoint to `directory`, replacing what stands there.
 pub fn write<S: Serialize>(directory: &Path, step: u64, parts: &Parts<'_, S>) -> Result<(), CheckpointError> {
     finite(parts.policy, step)?;
     parts.ema.map_or(Ok(()), |ema| finite(ema, step))?;
+    whole_or_not(directory, |staging| stage(staging, parts))
+}
+
+/// Writes a policy alone: a directory as transformers or PEFT write it, with a card and sums.
+pub fn write_model(
+    directory: &Path,
+    policy: &dyn Policy,
+    provenance: &Provenance,
+    shard_bytes: u64,
+) -> Result<(), CheckpointError> {
+    whole_or_not(directory, |staging| {
+        stage_model(staging, policy, provenance, shard_bytes)?;
+        checksum::write(staging)
+    })
+}
+
+/// Fills a hidden directory beside `directory` and renames it.
+fn whole_or_not(directory: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), CheckpointError> {
     let failed = |source| CheckpointError::Write { path: directory.to_owned(), source };
     let parent = directory.parent().unwrap_or(Path::new("."));
     let name = directory.file_name().unwrap_or_default().to_string_lossy();
     let staging = parent.join(format!(".{name}.{}", std::process::id()));
-    let result = stage(&staging, parts).and_then(|()| {
+    let fill = || {
+        if staging.exists() {
+            fs::remove_dir_all(&staging)?;
+        }
+        fs::create_dir_all(&staging)?;
+        fill(&staging)?;
+        sync_directory(&staging)?;
         if directory.exists() {
             fs::remove_dir_all(directory)?;
         }
         fs::rename(&staging, directory)?;
         sync_directory(parent)
-    });
-    result.map_err(|e| {
+    };
+    fill().map_err(|e| {
         let _ = fs::remove_dir_all(&staging);
         failed(e)
     })
 }
 
+fn stage_model(staging: &Path, policy: &dyn Policy, provenance: &Provenance, shard_bytes: u64) -> io::Result<()> {
+    model_files::write(staging, policy, shard_bytes)?;
+    write_synced(&staging.join(CARD), provenance.render(policy.stored_as()).as_bytes())
+}
+
 fn stage<S: Serialize>(staging: &Path, parts: &Parts<'_, S>) -> io::Result<()> {
-    if staging.exists() {
-        fs::remove_dir_all(staging)?;
+    let &Parts { policy, optimizer, ema, state, provenance, shard_bytes } = parts;
+    stage_model(staging, policy, provenance, shard_bytes)?;
+    if let Some(optimizer) = optimizer {
+        let moments = optimizer.tensors(policy.parameters());
+        let stored = |(name, shape, _): &(String, Vec<usize>, &[f32])| StoredTensor {
+            name: name.clone(),
+            shape: shape.clone(),
+            numbers: NumberType::F32,
+        };
+        let tensors: Vec<StoredTensor> = moments.iter().map(stored).collect();
+        write_tensors(&staging.join(OPTIMIZER), &tensors, |index, look| show_bytes(moments[index].2, look))?;
     }
-    fs::create_dir_all(staging)?;
-    let policy = parts.policy;
-    write_model(staging, policy)?;
-    if let Some(ema) = parts.ema {
+    if let Some(ema) = ema {
         let folder = staging.join(EMA);
         fs::create_dir(&folder)?;
-        write_model(&folder, ema)?;
+        stage_model(&folder, ema, provenance, shard_bytes)?;
         // Sums of its own: it is loaded without what stands around it.
         checksum::write(&folder)?;
         sync_directory(&folder)?;
     }
-    if let Some(optimizer) = parts.optimizer {
-        let entries = optimizer.tensors(policy.parameters());
-        write_tensors(&staging.join(OPTIMIZER), entries.into_iter(), |values, look| look(values))?;
-    }
-    write_synced(&staging.join(STATE), &serde_json::to_vec_pretty(parts.state).map_err(io::Error::other)?)?;
-    checksum::write(staging)?;
-    sync_directory(staging)
-}
-
-/// A directory that loads: weights and what belongs beside them.
-fn write_model(folder: &Path, policy: &dyn Policy) -> io::Result<()> {
-    for asset in policy.assets() {
-        let path = folder.join(&asset.name);
-        path.parent().map_or(Ok(()), fs::create_dir_all)?;
-        write_synced(&path, &asset.bytes)?;
-    }
-    let entries = policy.parameters().iter().enumerate().map(|(i, p)| (p.name.clone(), p.shape.clone(), i));
-    write_tensors(&folder.join(WEIGHTS), entries, |&index, look| policy.read(index, look))
-}
-
-fn read_model(folder: &Path, policy: &mut dyn Policy) -> Result<(), CheckpointError> {
-    let parameters = policy.parameters().to_vec();
-    read_tensors(
-        &folder.join(WEIGHTS),
-        parameters.iter().enumerate().map(|(i, p)| (p.name.clone(), p.shape.clone(), i)),
-        |index, values| policy.write(index, &mut |slot| slot.copy_from_slice(values)),
-    )
+    write_synced(&staging.join(STATE), &serde_json::to_vec_pretty(state).map_err(io::Error::other)?)?;
+    checksum::write(staging)
 }
 
 fn finite(policy: &dyn Policy, step: u64) -> Result<(), CheckpointError> {
@@ -147,7 +166,7 @@ pub fn read<S: DeserializeOwned>(
     optimizer: Option<&mut Optimizer>,
 ) -> Result<S, CheckpointError> {
     verify(directory)?;
-    read_model(directory, policy)?;
+    model_files::read(directory, policy)?;
     let parameters = policy.parameters();
     if let Some(optimizer) = optimizer {
         let shapes: Vec<_> = optimizer.tensors(parameters).into_iter().map(|(name, shape, _)| (name, shape)).collect();
@@ -161,7 +180,7 @@ pub fn read<S: DeserializeOwned>(
 
 /// Reads the averaged weights of a checkpoint that [`read`] has verified: its sums are also of them.
 pub fn read_ema(directory: &Path, average: &mut dyn Policy) -> Result<(), CheckpointError> {
-    read_model(&directory.join(EMA), average)
+    model_files::read(&directory.join(EMA), average)
 }
 
 /// Writes a file so that it is on the disk when the call returns.

@@ -1,55 +1,62 @@
-//! Safetensors files of f32 tensors, one tensor in memory at a time.
+//! Safetensors files, written some kilobytes at a time and read from a map.
+//!
+//! The format: 8 bytes of header length, a JSON header of names, dtypes, shapes and byte ranges, the bytes
+//! (github.com/huggingface/safetensors, README, "Format").
 
-use std::{borrow::Cow, fs::File, io, path::Path};
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::Path,
+};
 
-use safetensors::{Dtype, SafeTensors, View};
+use cohort_core::{NumberType, StoredTensor};
+use safetensors::{Dtype, SafeTensors};
+use serde_json::{Map, Value, json};
 
 use super::CheckpointError;
 
-/// A tensor whose bytes are copied out only when they are written.
-struct Lazy<'a, T, R> {
-    shape: Vec<usize>,
-    of: T,
-    read: &'a R,
-}
-
-impl<T, R: Fn(&T, &mut dyn FnMut(&[f32]))> View for Lazy<'_, T, R> {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        let mut bytes = Vec::with_capacity(self.data_len());
-        (self.read)(&self.of, &mut |values| bytes.extend(values.iter().flat_map(|v| v.to_le_bytes())));
-        Cow::Owned(bytes)
-    }
-
-    fn data_len(&self) -> usize {
-        self.shape.iter().product::<usize>() * size_of::<f32>()
-    }
-}
-
-/// Writes `(name, shape, of)` tensors; `read(of, look)` shows the values of one. The header is sorted by name.
-pub(super) fn write_tensors<T>(
+/// Writes tensors; `show(index, look)` gives the bytes of one. Wider numbers stand first so that all are aligned, and
+/// names are sorted: same tensors, same bytes.
+pub(super) fn write_tensors(
     path: &Path,
-    tensors: impl Iterator<Item = (String, Vec<usize>, T)>,
-    read: impl Fn(&T, &mut dyn FnMut(&[f32])),
+    tensors: &[StoredTensor],
+    mut show: impl FnMut(usize, &mut dyn FnMut(&[u8])),
 ) -> io::Result<()> {
-    let permissions = File::create(path)?.metadata()?.permissions();
-    let views = tensors.map(|(name, shape, of)| (name, Lazy { shape, of, read: &read }));
-    let format = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize_to_file(views, Some(format), path).map_err(|e| match e {
-        safetensors::SafeTensorError::IoError(e) => e,
-        other => io::Error::other(other),
-    })?;
-    let file = File::open(path)?;
-    // The library makes its file for the owner alone; weights are to be read by whoever reads what stands beside them.
-    file.set_permissions(permissions)?;
-    file.sync_all()
+    let mut order: Vec<usize> = (0..tensors.len()).collect();
+    order.sort_by_key(|&index| (std::cmp::Reverse(tensors[index].numbers.size()), tensors[index].name.as_str()));
+    let mut header = Map::from_iter([("__metadata__".to_owned(), json!({ "format": "pt" }))]);
+    let mut end = 0;
+    for tensor in order.iter().map(|&index| &tensors[index]) {
+        let dtype = match tensor.numbers {
+            NumberType::F32 => "F32",
+            NumberType::Bf16 => "BF16",
+        };
+        let start = end;
+        end += tensor.byte_count();
+        let entry = json!({ "dtype": dtype, "shape": tensor.shape, "data_offsets": [start, end] });
+        header.insert(tensor.name.clone(), entry);
+    }
+    let mut header = Value::Object(header).to_string().into_bytes();
+    // Numbers begin at a multiple of 8 bytes.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let mut file = BufWriter::with_capacity(1 << 16, File::create(path)?);
+    file.write_all(&(header.len() as u64).to_le_bytes())?;
+    file.write_all(&header)?;
+    for index in order {
+        let (mut result, mut written) = (Ok(()), 0);
+        show(index, &mut |bytes| {
+            written += bytes.len();
+            if result.is_ok() {
+                result = file.write_all(bytes);
+            }
+        });
+        result?;
+        if written != tensors[index].byte_count() {
+            let (name, expected) = (&tensors[index].name, tensors[index].byte_count());
+            return Err(io::Error::other(format!("the tensor `{name}` showed {written} bytes of {expected}")));
+        }
+    }
+    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
 /// Reads `(name, shape, key)` tensors and gives each to `take(key, values)`.

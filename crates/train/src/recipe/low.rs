@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use cohort_core::{
+    NumberType,
     advantage::Advantage,
     curriculum::Curriculum,
     objective::Objective,
@@ -14,6 +15,7 @@ use cohort_core::{
     weight::Weighting,
 };
 use cohort_env::{task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
+use cohort_model::Selection;
 use cohort_rollout::ServerConfig;
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +70,7 @@ pub enum StageName {
     Rl,
 }
 
-/// Exactly one of `model` and `new`.
+/// Exactly one of `model` and `new`, and what of it is trained.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicySection {
@@ -78,6 +80,14 @@ pub struct PolicySection {
     /// Random weights.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new: Option<NewPolicy>,
+    /// The directory of an adapter of `model` (PEFT's layout) to go on with: its configuration says what is trained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<String>,
+    /// What frozen matrices are stored in; what is trained is f32.
+    pub dtype: NumberType,
+    /// What is trained: everything, unless told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train: Option<Selection>,
 }
 
 /// A Qwen3-architecture policy with random weights.

@@ -8,10 +8,15 @@ mod validate;
 
 use std::path::Path;
 
-use cohort_core::{Curriculum, Decoding, Method, curriculum::Defer, objective::Staleness, schedule::Schedule};
+use cohort_core::{
+    Curriculum, Decoding, Method, NumberType, curriculum::Defer, objective::Staleness, schedule::Schedule,
+};
 use cohort_env::{task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
+use cohort_model::Selection;
 use cohort_rollout::ServerConfig;
 use sha2::{Digest, Sha256};
+
+use crate::checkpoint::{Provenance, base_name};
 
 pub use difference::{differing_keys, first_difference};
 pub use error::{Place, RecipeError};
@@ -29,6 +34,7 @@ pub struct Recipe {
     pub about: String,
     pub seed: u64,
     pub policy: PolicySource,
+    pub trained: Trained,
     pub task: TaskSource,
     /// Runs before the rl stage.
     pub supervised: Option<Supervised>,
@@ -53,6 +59,15 @@ pub struct Recipe {
 pub enum PolicySource {
     Directory(String),
     New(NewPolicy),
+}
+
+/// What of the policy is trained, and how the rest is stored.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Trained {
+    /// Of an adapter, when one is given, its own.
+    pub selection: Selection,
+    pub adapter: Option<String>,
+    pub numbers: NumberType,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -125,7 +140,7 @@ impl Recipe {
     /// A recipe as the task of another model: its policy is `directory`, whatever it names.
     pub fn read_for_model(path: &Path, overrides: &[String], directory: &str) -> Result<Self, RecipeError> {
         let mut source = Source::read(path, overrides)?;
-        source.low.policy = PolicySection { model: Some(directory.to_owned()), new: None };
+        source.low.policy = PolicySection { model: Some(directory.to_owned()), ..PolicySection::default() };
         Self::from_source(source, None)
     }
 
@@ -174,6 +189,15 @@ impl Recipe {
                     .to_owned(),
             );
         }
+        if self.trained.numbers == NumberType::Bf16 {
+            let what = "policy.dtype is the storage of frozen matrices";
+            notes.push(match &self.trained {
+                Trained { selection: Selection::All | Selection::Mask(_), adapter: None, .. } => {
+                    format!("{what}, and everything is trained: it changes nothing")
+                }
+                _ => format!("{what}; trained parameters are f32"),
+            });
+        }
         let typed = toml::Value::try_from(&self.low).expect("a recipe is a TOML table");
         let default = toml::Value::try_from(Low::default()).expect("a recipe is a TOML table");
         let at = |value: &toml::Value, key: &str| {
@@ -193,6 +217,15 @@ impl Recipe {
             SamplerSource::Own => self.train.groups_per_block,
             SamplerSource::Server(_) => usize::MAX,
         }
+    }
+
+    /// What a checkpoint's card says.
+    pub fn provenance(&self, stage: &str, step: u64) -> Provenance {
+        let base = match &self.policy {
+            PolicySource::Directory(model) => Some(base_name(model)),
+            PolicySource::New(_) => None,
+        };
+        Provenance { recipe: self.name.clone(), recipe_hash: self.hash(), base, stage: stage.to_owned(), step }
     }
 
     /// Whether a reference policy is needed.

@@ -10,8 +10,10 @@ use cohort_core::{
 };
 use cohort_rollout::server::Push;
 
+use cohort_model::{Selection, Targets};
+
 use super::{
-    OptimizerConfig, PolicySource, Recipe, Reward, Rollout, Source, Supervised, TaskSource,
+    OptimizerConfig, PolicySource, Recipe, Reward, Rollout, Source, Supervised, TaskSource, Trained,
     error::RecipeError,
     low::{Low, ReferenceSection, SamplerSource, StageName},
 };
@@ -66,6 +68,7 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
         return check.fail("seed", &format!("must be at most {}", i64::MAX), low.seed, "TOML has no larger integers");
     }
     let policy = policy(&check, low)?;
+    let trained = trained(&check, low)?;
     let task = task(&check, low)?;
     let supervised = supervised(&check, low)?;
     let rollout = rollout(&check, low)?;
@@ -88,6 +91,7 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
         about: low.about.clone(),
         seed: low.seed,
         policy,
+        trained,
         task,
         supervised,
         rollout,
@@ -137,6 +141,57 @@ fn policy(check: &Check<'_>, low: &Low) -> Result<PolicySource, RecipeError> {
         ),
         (Some(_), Some(_)) => check.fail("policy", "must have one source", "both `model` and `new`", "remove one"),
     }
+}
+
+fn trained(check: &Check<'_>, low: &Low) -> Result<Trained, RecipeError> {
+    let section = &low.policy;
+    if section.adapter.is_some() {
+        if section.train.is_some() {
+            let hint = "remove policy.train: the adapter's configuration says what is trained; `cohort merge` makes a model of it";
+            return check.fail("policy.train", "contradicts policy.adapter", "both", hint);
+        }
+        if section.model.is_none() {
+            return check.fail(
+                "policy.adapter",
+                "needs the model that it is of",
+                "no `model`",
+                "give policy.model = \"DIR\"",
+            );
+        }
+    }
+    let selection = section.train.clone().unwrap_or_default();
+    match &selection {
+        Selection::All => {}
+        Selection::Only(patterns) | Selection::Freeze(patterns) => {
+            if patterns.is_empty() {
+                let hint =
+                    "for example policy.train.only = [\"model.layers.*.self_attn.*\"]; `*` stands for any characters";
+                return check.fail("policy.train", "must have a pattern of parameter names", "an empty list", hint);
+            }
+        }
+        Selection::Lora(lora) => {
+            check.at_least("policy.train.lora.rank", lora.rank, 1, "for example 16")?;
+            check.above_zero("policy.train.lora.alpha", lora.alpha)?;
+            if !(0.0..1.0).contains(&lora.dropout) {
+                let hint = "a share, for example 0.05";
+                return check.fail("policy.train.lora.dropout", "must lie in [0, 1)", lora.dropout, hint);
+            }
+            if lora.dropout > 0.0 {
+                let hint = "remove it: rows with dropout differ from those that were sampled";
+                return check.fail("policy.train.lora.dropout", "is not supported above 0", lora.dropout, hint);
+            }
+            if lora.targets == Targets::Named(Vec::new()) {
+                let hint = "\"all-linear\", or a list of names such as [\"q_proj\", \"v_proj\"]";
+                return check.fail("policy.train.lora.targets", "must name a linear map", "an empty list", hint);
+            }
+            if section.model.is_none() {
+                let hint = "an adapter is stored beside a base that it names: give policy.model = \"DIR\"";
+                return check.fail("policy.train.lora", "needs policy.model", "random weights", hint);
+            }
+        }
+        Selection::Mask(masked) => check.finite_from("policy.train.mask.tolerance", masked.tolerance, 0.0)?,
+    }
+    Ok(Trained { selection, adapter: section.adapter.clone(), numbers: section.dtype })
 }
 
 fn task(check: &Check<'_>, low: &Low) -> Result<TaskSource, RecipeError> {

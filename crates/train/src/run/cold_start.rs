@@ -9,7 +9,7 @@ use cohort_core::Policy;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    checkpoint::{self, CheckpointError, Parts},
+    checkpoint::{self, CheckpointError, Parts, Provenance, SHARD_BYTES},
     lock::Lock,
     recipe::{Recipe, hex},
     session::StageState,
@@ -52,7 +52,12 @@ impl ColdStart {
 
     /// Writes the entry, whole or not at all. What processes left that were killed meanwhile is removed: whoever writes
     /// here holds the folder's lock, so nobody else is writing.
-    pub fn store(&self, policy: &dyn Policy, state: &StageState) -> Result<(), CheckpointError> {
+    pub fn store(
+        &self,
+        policy: &dyn Policy,
+        state: &StageState,
+        provenance: &Provenance,
+    ) -> Result<(), CheckpointError> {
         let failed = |source: io::Error| CheckpointError::Write { path: self.path.clone(), source };
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let _lock = Lock::wait(folder).map_err(failed)?;
@@ -61,7 +66,11 @@ impl ColdStart {
             // Another process was first; the entry is a function of its name.
             return Ok(());
         }
-        checkpoint::write(&self.path, state.step, &Parts { policy, optimizer: None, ema: None, state })
+        checkpoint::write(
+            &self.path,
+            state.step,
+            &Parts { policy, optimizer: None, ema: None, state, provenance, shard_bytes: SHARD_BYTES },
+        )
     }
 }
 

@@ -31,6 +31,7 @@ use crate::{
     evaluate::{DevMetric, Evaluation, Plan},
     ledger::Ledger,
     lock::Lock,
+    mask::Masks,
     memory::{self, Load, MemoryPlan, Peak, Wish, available_bytes, peak_rss_bytes},
     observe::{Event, Observer},
     optimizer::Optimizer,
@@ -52,6 +53,8 @@ pub struct Setup {
     /// With its initial weights.
     pub policy: Box<dyn Policy>,
     pub world: World,
+    /// The entries that are trained.
+    pub masks: Masks,
 }
 
 /// Where and how a run goes.
@@ -201,6 +204,7 @@ fn go(
         outside: Outside::of_recipe(recipe).map_err(|source| Error::Policy { step: 0, source })?,
         optimizer,
         ema: None,
+        masks: setup.masks,
         state: StageState::default(),
         observer,
         interrupt: options.interrupt.clone(),
@@ -212,7 +216,7 @@ fn go(
     cold_start(&mut session, options)?;
     let reference = match (recipe.has_reference(), recipe.train.reference) {
         (false, _) => Reference::None,
-        (true, ReferenceSection::Frozen) => Reference::Frozen(session.policy.duplicate()),
+        (true, ReferenceSection::Frozen) => Reference::Frozen(session.policy.reference()),
         (true, ReferenceSection::Ema) => Reference::Average,
     };
     session.ema = recipe.train.ema.as_ref().map(|section| Ema::new(section, session.policy.as_ref()));
@@ -308,7 +312,11 @@ fn cold_start(session: &mut Session<'_>, options: &Options) -> Result<(), Error>
                 drive(&mut stage, session)?;
             }
             if let Some(entry) = &entry
-                && let Err(e) = entry.store(session.policy.as_ref(), &session.state)
+                && let Err(e) = entry.store(
+                    session.policy.as_ref(),
+                    &session.state,
+                    &session.recipe.provenance(SUPERVISED, session.state.step),
+                )
             {
                 session.observer.event(Event::Warning(&format!("the cold start could not be cached: {e}")));
             }

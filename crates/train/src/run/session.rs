@@ -21,10 +21,11 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    checkpoint::{self, CHECKSUMS, CheckpointError, Parts},
+    checkpoint::{self, CHECKSUMS, CheckpointError, Parts, SHARD_BYTES},
     ema::Ema,
     error::Error,
     evaluate::Evaluation,
+    mask::Masks,
     observe::{Event, Observer},
     optimizer::Optimizer,
     outside::Outside,
@@ -93,6 +94,7 @@ pub struct Session<'a> {
     pub optimizer: Optimizer,
     /// The averaged weights of the rl stage.
     pub ema: Option<Ema>,
+    pub masks: Masks,
     pub state: StageState,
     pub observer: &'a mut dyn Observer,
     pub interrupt: Interrupt,
@@ -122,6 +124,8 @@ impl Session<'_> {
             optimizer: Some(&self.optimizer),
             ema: self.ema.as_ref().map(Ema::policy),
             state: &self.state,
+            provenance: &self.recipe.provenance(&self.state.stage, self.state.step),
+            shard_bytes: SHARD_BYTES,
         };
         fs::create_dir_all(path.parent().unwrap_or(&path)).map_err(Error::io(path.display().to_string()))?;
         checkpoint::write(&path, self.state.step, &parts)?;
@@ -210,10 +214,11 @@ impl Session<'_> {
         let what = match passed {
             Passed::Finite(mut pass) => {
                 // Its work is done here: what is handed back holds no gradient.
-                let gradient = std::mem::take(&mut pass.gradient);
+                let mut gradient = std::mem::take(&mut pass.gradient);
+                self.masks.gradient(&mut gradient);
                 let norm = gradient.norm();
                 let team = Team::new(self.workers.threads());
-                self.optimizer.apply(self.policy.as_mut(), &gradient, norm, lr, team);
+                self.optimizer.apply(self.policy.as_mut(), &gradient, &self.masks, norm, lr, team);
                 if let Some(ema) = &mut self.ema {
                     ema.follow(self.policy.as_ref(), self.optimizer.updates);
                 }

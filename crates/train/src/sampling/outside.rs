@@ -9,7 +9,7 @@ use cohort_rollout::{ServerConfig, ServerError, ServerSampler, server::Push};
 use serde_json::json;
 
 use crate::{
-    checkpoint::{self, Parts},
+    checkpoint::{self, Parts, Provenance, SHARD_BYTES},
     ledger::Ledger,
     recipe::{Recipe, SamplerSource},
 };
@@ -57,7 +57,14 @@ impl Outside {
         let name = format!("policy-{updates:06}");
         let path = shared.directory.join(&name);
         fs::create_dir_all(&shared.directory).map_err(outside)?;
-        let parts = Parts { policy, optimizer: None, ema: None, state: &json!({ "updates": updates }) };
+        let parts = Parts {
+            policy,
+            optimizer: None,
+            ema: None,
+            state: &json!({ "updates": updates }),
+            provenance: &Provenance { stage: "pushed to a server".to_owned(), step: updates, ..Provenance::default() },
+            shard_bytes: SHARD_BYTES,
+        };
         checkpoint::write(&path, updates, &parts).map_err(outside)?;
         self.fits(config, &path)?;
         self.server.load(&shared.seen_by_server(&name), updates).map_err(outside)?;

@@ -3,10 +3,12 @@
 mod division;
 pub mod ema;
 mod gradient_sum;
+pub(crate) mod mask;
 pub(crate) mod optimizer;
 pub(crate) mod worker;
 
 pub use division::{Division, Parallel};
+pub use mask::Masks;
 pub use worker::Workers;
 
 use std::ops::Range;

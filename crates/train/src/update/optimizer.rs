@@ -3,7 +3,7 @@
 use cohort_core::{Gradient, ParameterInfo, Policy};
 use cohort_kernels::{AdamW, Team};
 
-use crate::recipe::OptimizerConfig;
+use crate::{mask::Masks, recipe::OptimizerConfig};
 
 /// The moments of every parameter, and the number of updates made.
 pub struct Optimizer {
@@ -24,8 +24,17 @@ impl Optimizer {
         self.config.lr * self.config.schedule.factor(step, total)
     }
 
-    /// One update: the gradient is scaled down to the clipping norm, then AdamW, in place. `norm` is the gradient's.
-    pub fn apply(&mut self, policy: &mut dyn Policy, gradient: &Gradient, norm: f64, lr: f64, team: Team) {
+    /// One update: the gradient is scaled down to the clipping norm, then AdamW, in place. `norm` is the gradient's. What
+    /// `masks` leave out keeps its bits.
+    pub fn apply(
+        &mut self,
+        policy: &mut dyn Policy,
+        gradient: &Gradient,
+        masks: &Masks,
+        norm: f64,
+        lr: f64,
+        team: Team,
+    ) {
         self.updates += 1;
         let scale = if norm > self.config.clip_norm { self.config.clip_norm / norm } else { 1.0 };
         let rule = AdamW {
@@ -38,7 +47,9 @@ impl Optimizer {
         };
         for (index, values) in gradient.0.iter().enumerate() {
             let (first, second) = (&mut self.first[index], &mut self.second[index]);
-            policy.write(index, &mut |weights| team.adamw(weights, values, scale as f32, first, second, &rule));
+            policy.write(index, &mut |weights| {
+                masks.change(index, weights, |weights| team.adamw(weights, values, scale as f32, first, second, &rule));
+            });
         }
     }
 

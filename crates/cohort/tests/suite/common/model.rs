@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use cohort_core::{Stream, policy::Asset};
 use cohort_model::{Architecture, Blueprint, TextPolicy, arithmetic_tokenizer};
-use cohort_train::checkpoint::{self, Parts};
+use cohort_train::checkpoint::{self, Provenance, SHARD_BYTES};
 use safetensors::{SafeTensors, tensor::TensorView};
 use serde_json::json;
 
@@ -64,12 +64,9 @@ fn save(directory: &Path, vocabulary: usize, positions: usize, tokenizer: Vec<As
     };
     let architecture = Architecture::new(&blueprint).expect("a possible architecture");
     let policy = TextPolicy::new(architecture, tokenizer, Stream::new(3, "model")).expect("a policy");
-    checkpoint::write(directory, 0, &Parts { policy: &policy, optimizer: None, ema: None, state: &json!({}) })
-        .expect("written");
+    checkpoint::write_model(directory, &policy, &Provenance::default(), SHARD_BYTES).expect("written");
     // What others write has no sums.
-    for ours in ["checksums.json", "state.json"] {
-        fs::remove_file(directory.join(ours)).expect("it was written");
-    }
+    fs::remove_file(directory.join("checksums.json")).expect("it was written");
 }
 
 /// Rewrites a safetensors file after `change`.
