@@ -120,7 +120,8 @@ impl MemoryPlan {
         let sampling = workers
             * (load.decoded * (load.decoded_length * footprint.cached_token + 2 * footprint.decoded_row)
                 + load.scored * footprint.scored_token);
-        let copies = load.copies * footprint.weights;
+        // A copy shares what is frozen.
+        let copies = load.copies * footprint.gradient;
         let moments = 2 * footprint.gradient;
         Self {
             weights: footprint.weights,

@@ -16,7 +16,10 @@ use cohort_model::Selection;
 use cohort_rollout::ServerConfig;
 use sha2::{Digest, Sha256};
 
-use crate::checkpoint::{Provenance, base_name};
+use crate::{
+    checkpoint::{Provenance, base_name},
+    stage::SUPERVISED,
+};
 
 pub use difference::{differing_keys, first_difference};
 pub use error::{Place, RecipeError};
@@ -225,7 +228,10 @@ impl Recipe {
             PolicySource::Directory(model) => Some(base_name(model)),
             PolicySource::New(_) => None,
         };
-        Provenance { recipe: self.name.clone(), recipe_hash: self.hash(), base, stage: stage.to_owned(), step }
+        // All seeds share one cold start.
+        let cold_start = self.cold_start_text().filter(|_| stage == SUPERVISED);
+        let recipe_hash = cold_start.map_or_else(|| self.hash(), |text| hex(&Sha256::digest(text)));
+        Provenance { recipe: self.name.clone(), recipe_hash, base, stage: stage.to_owned(), step }
     }
 
     /// Whether a reference policy is needed.
