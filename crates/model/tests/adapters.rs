@@ -182,8 +182,8 @@ fn gradients_of_an_adapter_are_differences() {
     let all: Vec<&Sample> = drawn.iter().collect();
     let exact = gradient(&policy, &drawn);
     let total = |policy: &TextPolicy| rows(policy, &all, 1.0).iter().flat_map(|rows| &rows.logp).sum::<f64>();
-    for index in 0..policy.parameters().len() {
-        let largest = (0..exact[index].len()).max_by(|&i, &j| exact[index][i].abs().total_cmp(&exact[index][j].abs()));
+    for (index, exact) in exact.iter().enumerate() {
+        let largest = (0..exact.len()).max_by(|&i, &j| exact[i].abs().total_cmp(&exact[j].abs()));
         let at = largest.expect("entries");
         let step = 2e-3_f32;
         let mut moved = |by: f32| {
@@ -193,7 +193,7 @@ fn gradients_of_an_adapter_are_differences() {
             sum
         };
         let slope = (moved(step) - moved(-step)) / (2.0 * f64::from(step));
-        let expected = f64::from(exact[index][at]);
+        let expected = f64::from(exact[at]);
         let name = &policy.parameters()[index].name;
         assert!((slope - expected).abs() <= 0.03 * expected.abs() + 0.02, "{name}: {slope}, backward {expected}");
     }
