@@ -68,6 +68,9 @@ pub struct Turn {
     /// Optimizer updates behind the weights that sampled it.
     pub policy_version: u64,
     pub stop: StopReason,
+    /// The stop string that ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_text: Option<String>,
     pub rows: RowsOf,
     pub actions: Vec<InspectedAction>,
 }
@@ -96,6 +99,9 @@ pub struct InspectedAction {
     pub author: Author,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logp: Option<f64>,
+    /// Under the truncated distribution that it was drawn from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truncated_logp: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entropy: Option<f64>,
     /// Probability over that of the first pass: exactly 1, since these are the first pass's rows.
@@ -130,12 +136,17 @@ struct RecordedSample {
     #[serde(default)]
     logp: Vec<f64>,
     #[serde(default)]
+    truncated_logp: Vec<f64>,
+    #[serde(default)]
     entropy: Vec<f64>,
     #[serde(default)]
     d_logp: Option<Vec<f64>>,
     /// Actions that the policy did not write.
     #[serde(default)]
     authors: Vec<(usize, Author)>,
+    /// The stop string that ended it.
+    #[serde(default)]
+    stop_text: Option<String>,
     #[serde(default)]
     choices: Vec<Choice>,
 }
@@ -234,6 +245,7 @@ fn turn(recorded: RecordedSample, tokenizer: Option<&TextTokenizer>) -> Turn {
             choice: recorded.choices.get(i).copied().filter(|_| !is_mixed),
             author: authors.get(&i).copied().unwrap_or_default(),
             logp,
+            truncated_logp: at(&recorded.truncated_logp, i),
             entropy: at(&recorded.entropy, i),
             ratio: logp.filter(|_| rows == RowsOf::Trainer).map(|_| 1.0),
             coefficient: match recorded.coefficient.as_slice() {
@@ -247,6 +259,7 @@ fn turn(recorded: RecordedSample, tokenizer: Option<&TextTokenizer>) -> Turn {
         context_tokens: recorded.context_tokens,
         policy_version: recorded.policy_version,
         stop: recorded.stop,
+        stop_text: recorded.stop_text,
         rows,
         actions: actions.collect(),
     }
@@ -271,7 +284,7 @@ impl Inspection {
         line("prompt", &self.prompt);
         line("completion", &self.completion);
         if let Some(stop) = self.stop {
-            line("stop", &stop_text(stop));
+            line("stop", &stop_text(stop, self.turns.last().and_then(|turn| turn.stop_text.as_deref())));
         }
         if let Some(correct) = self.correct {
             line("correct", if correct { "yes" } else { "no" });
@@ -299,7 +312,8 @@ impl Inspection {
 }
 
 fn table(actions: &[InspectedAction]) -> String {
-    let header = ["#", "id", "text", "author", "logp", "entropy", "ratio", "coefficient", "d_logp"].map(str::to_owned);
+    let header = ["#", "id", "text", "author", "logp", "truncated", "entropy", "ratio", "coefficient", "d_logp"];
+    let is_truncated = actions.iter().any(|a| a.truncated_logp.is_some());
     let number = |value: Option<f64>, digits: usize| value.map_or("-".to_owned(), |v| format!("{v:.digits$}"));
     let rows = actions.iter().enumerate().map(|(i, a)| {
         let id =
@@ -315,17 +329,19 @@ fn table(actions: &[InspectedAction]) -> String {
             a.text.as_deref().map_or("-".to_owned(), |t| format!("{t:?}")),
             author.to_owned(),
             number(a.logp, 6),
+            number(a.truncated_logp, 6),
             number(a.entropy, 6),
             number(a.ratio, 6),
             number(a.coefficient, 4),
             a.d_logp.map_or("-".to_owned(), |d| format!("{d:.4e}")),
         ]
     });
-    let all: Vec<[String; 9]> = std::iter::once(header).chain(rows).collect();
+    let all: Vec<[String; 10]> = std::iter::once(header.map(str::to_owned)).chain(rows).collect();
     let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 9] = std::array::from_fn(width);
+    let widths: [usize; 10] = std::array::from_fn(width);
     all.iter().fold(String::new(), |mut text, row| {
-        let cells: Vec<String> = (0..9)
+        let cells: Vec<String> = (0..10)
+            .filter(|&c| c != 5 || is_truncated)
             .map(|c| {
                 let width = widths[c];
                 // Text and author read from the left, numbers from the right.
@@ -338,9 +354,13 @@ fn table(actions: &[InspectedAction]) -> String {
     })
 }
 
-fn stop_text(stop: StopReason) -> String {
+fn stop_text(stop: StopReason, text: Option<&str>) -> String {
     match stop {
         StopReason::End(id) => format!("ended by token {id}"),
+        StopReason::Text(stop) => match text {
+            Some(text) => format!("ended by stop string {text:?}"),
+            None => format!("ended by stop string {stop}"),
+        },
         StopReason::Length => "cut at the cap on new tokens".to_owned(),
         StopReason::Complete => "all actions taken".to_owned(),
         StopReason::Given => "given and not sampled".to_owned(),

@@ -39,6 +39,23 @@ fn every_action_has_its_row_coefficient_and_gradient() {
 }
 
 #[test]
+fn what_was_truncated_and_what_stopped_it_is_shown() {
+    let plain = Synthetic::new(1).write();
+    assert!(!inspect(plain.path(), None, None).unwrap().text().contains("truncated"));
+    let mut run = Synthetic::new(1);
+    run.rollouts[0]["samples"][0]["truncated_logp"] = json!([-0.125, -0.0625, 0.0]);
+    run.rollouts[0]["samples"][0]["stop"] = json!({ "text": 1 });
+    run.rollouts[0]["samples"][0]["stop_text"] = json!("</a>");
+    run.rollouts[0]["stop"] = json!({ "text": 1 });
+    let run = run.write();
+    let seen = inspect(run.path(), None, Some(0)).unwrap();
+    assert_eq!(seen.turns[0].actions[1].truncated_logp, Some(-0.0625));
+    let text = seen.text();
+    assert!(text.contains("truncated") && text.contains("-0.062500"), "{text}");
+    assert!(text.contains("ended by stop string \"</a>\""), "{text}");
+}
+
+#[test]
 fn authors_choices_and_missing_passes_are_shown() {
     let mut run = Synthetic::new(1);
     run.rollouts[0]["samples"][0]["authors"] = json!([[1, "environment"]]);

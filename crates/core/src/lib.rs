@@ -13,6 +13,7 @@
 pub mod action;
 pub mod advantage;
 pub mod context;
+pub mod controls;
 pub mod curriculum;
 pub mod facts;
 mod footprint;
@@ -27,6 +28,7 @@ pub mod outcome;
 pub mod pass_at_k;
 pub mod policy;
 pub mod random;
+pub mod red_line;
 pub mod registry;
 pub mod reward;
 pub mod row;
@@ -38,6 +40,7 @@ pub mod weight;
 
 pub use action::{Action, Author, Choice, PayloadKey};
 pub use context::{Context, Span};
+pub use controls::{Controls, Decoding, Truncation};
 pub use curriculum::Curriculum;
 pub use facts::{Fact, Facts};
 pub use footprint::Footprint;
@@ -47,10 +50,11 @@ pub use method::Method;
 pub use method_error::{MethodError, Place, Problem};
 pub use outcome::Outcome;
 pub use policy::{
-    Activations, Controls, Decoding, Execution, Gradient, NumberType, ParameterInfo, Policy, PolicyError, Request,
-    RowSpec, Sampler, StoredAs, StoredTensor, Tape,
+    Activations, Execution, Gradient, NumberType, ParameterInfo, Policy, PolicyError, Request, RowSpec, Sampler,
+    StoredAs, StoredTensor, Tape,
 };
 pub use random::{Dice, Stream};
+pub use red_line::{AboveRedLine, Gap, Precision, RedLine};
 pub use row::{RowGradients, Rows};
 pub use sample::{Sample, StopReason};
 pub use trajectory::{Comparison, Role, Trajectory};

@@ -7,45 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::{
     action::PayloadKey,
     context::Context,
+    controls::Controls,
     footprint::Footprint,
     metric::Metrics,
     random::Dice,
+    red_line::Precision,
     row::{RowGradients, Rows},
     sample::Sample,
 };
-
-/// How an action is drawn from its distribution.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Decoding {
-    /// The most probable action; rows are those of temperature 1.
-    Greedy,
-    /// A draw at this temperature, above 0.
-    Temperature(f32),
-}
-
-impl Decoding {
-    /// The temperature that rows are computed at.
-    pub fn row_temperature(self) -> f32 {
-        match self {
-            Decoding::Greedy => 1.0,
-            Decoding::Temperature(t) => t,
-        }
-    }
-}
-
-/// How a sampler draws and when it stops: shared by the requests of a batch.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Controls {
-    pub decoding: Decoding,
-    /// Cap on new actions a sample, at least 1.
-    pub max_actions: usize,
-    /// Ids that end a sample, itself included as the last action.
-    pub stop: Vec<u32>,
-    /// Ids that are never drawn. A truncation: rows are taken before it.
-    pub forbidden: Vec<u32>,
-    /// Recorded in every sample.
-    pub policy_version: u64,
-}
 
 /// Asks for one sample.
 #[derive(Clone, Debug)]
@@ -192,6 +161,8 @@ pub enum PolicyError {
     /// A sampler outside this process failed.
     #[error("{source}")]
     Outside { source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("sample {sample}: forbidden ids and bad words leave nothing to draw for action {action}")]
+    NothingLeft { sample: usize, action: usize },
     #[error("sample {sample}: {column} of action {action} is not finite")]
     NotFinite { sample: usize, action: usize, column: &'static str },
 }
@@ -233,6 +204,11 @@ pub trait Sampler: Send + Sync {
 
     /// Longest context plus actions, where there is a limit.
     fn position_limit(&self) -> Option<usize>;
+
+    /// What it computes its rows in: decides what their gap to the trainer's is held to.
+    fn precision(&self) -> Precision {
+        Precision::F32
+    }
 }
 
 /// A trainable distribution over actions, which samples itself. It knows nothing of methods.

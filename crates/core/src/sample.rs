@@ -10,6 +10,9 @@ use crate::{action::Action, context::Context, row::Rows};
 pub enum StopReason {
     /// An end-of-sequence id was sampled; it is the last action.
     End(u32),
+    /// The text came to contain a stop string, by its place in [`Controls::stop_texts`](crate::Controls::stop_texts): of
+    /// several the one that begins first. Its last action is the one that completed it.
+    Text(u32),
     /// The cap on new actions was reached: the sample is truncated.
     Length,
     /// The policy takes exactly this many actions (a bandit, a one-step policy).
@@ -37,6 +40,9 @@ pub struct Sample {
     /// The sampler's own row. Kept to measure the gap to the trainer's, never the
     /// ratio's denominator; empty for given actions.
     pub behaviour: Rows,
+    /// The log-probability of every action under the distribution that was left to draw from, where a
+    /// [`Truncation`](crate::Truncation) was on. Never below the row's.
+    pub truncated_logp: Option<Vec<f64>>,
     /// Number of optimizer updates behind the weights that sampled it.
     pub policy_version: u64,
     pub stop: StopReason,
@@ -50,6 +56,7 @@ impl Sample {
             scored_under: None,
             actions: tokens.iter().map(|&id| Action::given(id)).collect(),
             behaviour: Rows::default(),
+            truncated_logp: None,
             policy_version: 0,
             stop: StopReason::Given,
         }

@@ -43,6 +43,9 @@ pub struct Trajectory {
     pub ref_logp: Option<Vec<f64>>,
     /// The sampler's own row, for corrections of a mismatch between sampler and trainer.
     pub behaviour_logp: Option<Vec<f64>>,
+    /// The log-probability under the truncated distribution that the sampler drew from, where it truncated: what
+    /// corrections of a mismatch take instead of `behaviour_logp`.
+    pub truncated_logp: Option<Vec<f64>>,
 }
 
 impl Trajectory {
@@ -52,6 +55,7 @@ impl Trajectory {
             mask: loss_mask(sample, Truncated::Keep),
             segment: sample.actions.iter().map(|a| a.segment).collect(),
             behaviour_logp: (!sample.behaviour.is_empty()).then(|| sample.behaviour.logp.clone()),
+            truncated_logp: sample.truncated_logp.clone(),
             ..Self::default()
         }
     }

@@ -175,12 +175,15 @@ fn head() {
     for vocabulary in [512, 32_768, 151_936] {
         let logits = numbers(vocabulary);
         let row = seconds(|| _ = black_box(logits_row(black_box(&logits), 3, 1.1)));
-        let draw = seconds(|| _ = black_box(categorical(black_box(&logits), 1.1, &[1, 2], 0.7)));
+        let draw =
+            |truncation| seconds(|| _ = black_box(categorical(black_box(&logits), 1.1, truncation, &[1, 2], 0.7)));
+        let (all, nucleus) = (draw(Truncation::OFF), draw(Truncation { top_k: Some(50), top_p: 0.95, min_p: 0.05 }));
         let best = seconds(|| _ = black_box(greedy(black_box(&logits), &[1, 2])));
         println!(
-            "logits of {vocabulary}: row {:.2} us, categorical {:.2} us, greedy {:.2} us",
+            "logits of {vocabulary}: row {:.2} us, categorical {:.2} us, truncated {:.2} us, greedy {:.2} us",
             row * 1e6,
-            draw * 1e6,
+            all * 1e6,
+            nucleus * 1e6,
             best * 1e6
         );
     }

@@ -3,6 +3,7 @@
 use crate::exp::exp_lane;
 use crate::level::dispatch;
 use crate::reduce::max;
+use crate::truncation::Truncation;
 
 /// The first id of the largest logit among those that are not forbidden. Where no allowed logit compares (all NaN), the
 /// first allowed id. Panics when every id is forbidden.
@@ -30,12 +31,28 @@ fn powers_body<const FMA: bool>(z: &mut [f32]) {
 
 dispatch! { fn powers(z: &mut [f32]) = powers_body }
 
+/// A drawn id.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Drawn {
+    pub id: u32,
+    /// Its log-probability under the distribution that it was drawn from, what was forbidden and truncated left out:
+    /// the weights in f32, their sum in f64. 0 where the draw fell back to [`greedy`].
+    pub logp: f64,
+}
+
 /// An id drawn by inverse distribution function from `softmax(logits * inverse_temperature)` over the ids that are not
-/// forbidden: the first whose running sum (f64, in the order of ids) exceeds `uniform` times the total.
+/// forbidden and that the truncation keeps of them: the first whose running sum (f64, in the order of ids) exceeds
+/// `uniform` times the total.
 ///
 /// Total for every uniform in `[0, 1)`; never a forbidden id, never one of probability 0. Logits that are no
 /// distribution (NaN, infinity) fall back to [`greedy`]. Panics when every id is forbidden.
-pub fn categorical(logits: &[f32], inverse_temperature: f32, forbidden: &[u32], uniform: f64) -> u32 {
+pub fn categorical(
+    logits: &[f32],
+    inverse_temperature: f32,
+    truncation: Truncation,
+    forbidden: &[u32],
+    uniform: f64,
+) -> Drawn {
     let mut weights: Vec<f32> = logits.iter().map(|logit| logit * inverse_temperature).collect();
     for &id in forbidden {
         if let Some(weight) = weights.get_mut(id as usize) {
@@ -43,9 +60,14 @@ pub fn categorical(logits: &[f32], inverse_temperature: f32, forbidden: &[u32], 
         }
     }
     powers(&mut weights);
-    let total = weights.iter().fold(0.0, |sum, &weight| sum + f64::from(weight));
+    let sum = |weights: &[f32]| weights.iter().fold(0.0, |sum, &weight| sum + f64::from(weight));
+    let mut total = sum(&weights);
     if !(total > 0.0 && total.is_finite()) {
-        return greedy(logits, forbidden);
+        return Drawn { id: greedy(logits, forbidden), logp: 0.0 };
+    }
+    if truncation != Truncation::OFF {
+        truncation.apply(&mut weights, &mut Vec::new());
+        total = sum(&weights);
     }
     let target = uniform * total;
     let (mut running, mut last) = (0.0, 0);
@@ -58,7 +80,7 @@ pub fn categorical(logits: &[f32], inverse_temperature: f32, forbidden: &[u32], 
             }
         }
     }
-    last as u32
+    Drawn { id: last as u32, logp: (f64::from(weights[last]) / total).ln() }
 }
 
 #[cfg(test)]
@@ -66,6 +88,10 @@ mod tests {
     use super::*;
     use crate::testing::numbers;
     use proptest::prelude::*;
+
+    fn categorical(logits: &[f32], inverse_temperature: f32, forbidden: &[u32], uniform: f64) -> u32 {
+        super::categorical(logits, inverse_temperature, Truncation::OFF, forbidden, uniform).id
+    }
 
     #[test]
     fn greedy_takes_the_first_maximum() {

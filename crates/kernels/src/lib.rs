@@ -35,12 +35,13 @@ mod team;
 #[cfg(test)]
 mod testing;
 mod transpose;
+mod truncation;
 
 pub use adamw::{AdamW, adamw};
 pub use allocator::keep_freed_memory;
 pub use attention::{AttentionShape, attend, attention};
 pub use attention_backward::attention_backward;
-pub use draw::{categorical, greedy};
+pub use draw::{Drawn, categorical, greedy};
 pub use exp::{exp, sigmoid};
 pub use head::{
     Asked, Head, HeadColumns, HeadGradients, HeadShape, head_logits, head_relative, head_relative_backward,
@@ -60,3 +61,4 @@ pub use rope::{RopeTable, rope, rope_backward};
 pub use stored::{Matrix, gather};
 pub use swiglu::{swiglu, swiglu_backward};
 pub use team::Team;
+pub use truncation::Truncation;

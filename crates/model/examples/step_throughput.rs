@@ -63,13 +63,7 @@ fn report(name: &str, threads: usize, tokens: usize, work: impl Fn() + Sync) {
 }
 
 fn decode(policy: &TextPolicy, rows: usize) {
-    let controls = Arc::new(Controls {
-        decoding: Decoding::Temperature(1.0),
-        max_actions: 48,
-        stop: Vec::new(),
-        forbidden: Vec::new(),
-        policy_version: 0,
-    });
+    let controls = Arc::new(Controls::new(Decoding::Temperature(1.0), 48));
     let stream = Stream::new(1, "throughput");
     let requests: Vec<Request> = (0..rows as u32)
         .map(|i| Request {

@@ -4,14 +4,16 @@
 //! batch, nor who else is in it, nor when a request enters changes a bit of a sample. Requests enter in
 //! their order, as places become free, which is a function of the requests and not of time.
 
-use std::{collections::HashMap, rc::Rc};
+use std::{borrow::Cow, collections::HashMap, rc::Rc};
 
 use cohort_core::{Action, Controls, Decoding, PolicyError, Request, Rows, Sample, StopReason};
-use cohort_kernels::{KvCache, attend, categorical, greedy, logits_row};
+use cohort_kernels::{KvCache, Truncation, attend, categorical, greedy, logits_row};
 
 use crate::{
     pack::{Limits, Pack, context_ids},
     slices::{Buffers, Model},
+    stop_text::StopText,
+    tokenizer::TextTokenizer,
 };
 
 /// Rows decoded together.
@@ -37,9 +39,11 @@ struct Shared<'a> {
 struct Active<'a> {
     index: usize,
     request: &'a Request,
+    /// Where the request has stop strings.
+    watch: Option<(&'a TextTokenizer, StopText)>,
     caches: Vec<KvCache>,
-    /// The last token, not yet run.
-    token: u32,
+    /// The actions so far; the last was not run yet.
+    ids: Vec<u32>,
     position: u32,
     sample: Sample,
 }
@@ -48,12 +52,18 @@ impl Active<'_> {
     /// Draws the next action from logits; says whether the sample goes on.
     fn draw(&mut self, logits: &[f32]) -> Result<bool, PolicyError> {
         let controls: &Controls = &self.request.controls;
-        let drawn = self.sample.actions.len();
+        let drawn = self.ids.len();
         let inverse = 1.0 / controls.decoding.row_temperature();
-        let id = match controls.decoding {
-            Decoding::Greedy => greedy(logits, &controls.forbidden),
+        let banned = banned(controls, &self.ids);
+        if leaves_nothing(&banned, logits.len()) {
+            return Err(PolicyError::NothingLeft { sample: self.index, action: drawn });
+        }
+        let (id, drawn_logp) = match controls.decoding {
+            Decoding::Greedy => (greedy(logits, &banned), 0.0),
             Decoding::Temperature(_) => {
-                categorical(logits, inverse, &controls.forbidden, self.request.dice.uniform(drawn))
+                let uniform = self.request.dice.uniform(drawn);
+                let drawn = categorical(logits, inverse, truncation(controls), &banned, uniform);
+                (drawn.id, drawn.logp)
             }
         };
         let (logp, entropy) = logits_row(logits, id, inverse);
@@ -62,26 +72,65 @@ impl Active<'_> {
                 return Err(PolicyError::NotFinite { sample: self.index, action: drawn, column });
             }
         }
+        self.ids.push(id);
         self.sample.actions.push(Action::sampled(id));
         self.sample.behaviour.logp.push(f64::from(logp));
         self.sample.behaviour.entropy.push(f64::from(entropy));
-        self.token = id;
+        if let Some(column) = &mut self.sample.truncated_logp {
+            // A share of the distribution has no less of each of its actions; only rounding could say otherwise.
+            column.push(drawn_logp.max(f64::from(logp)));
+        }
         if controls.stop.contains(&id) {
             self.sample.stop = StopReason::End(id);
             return Ok(false);
         }
-        Ok(self.sample.actions.len() < controls.max_actions)
+        if let Some((tokenizer, text)) = &mut self.watch
+            && let Some(stop) = text.push(tokenizer, &controls.stop_texts, &self.ids)
+        {
+            self.sample.stop = StopReason::Text(stop);
+            return Ok(false);
+        }
+        Ok(self.ids.len() < controls.max_actions)
     }
 }
 
+/// The ids that must not be drawn after `actions`.
+fn banned<'a>(controls: &'a Controls, actions: &[u32]) -> Cow<'a, [u32]> {
+    let mut more = controls.banned_after(actions).peekable();
+    match more.peek() {
+        None => Cow::Borrowed(&controls.forbidden),
+        Some(_) => controls.forbidden.iter().copied().chain(more).collect(),
+    }
+}
+
+fn leaves_nothing(banned: &[u32], vocabulary: usize) -> bool {
+    if banned.len() < vocabulary {
+        return false;
+    }
+    let mut distinct: Vec<u32> = banned.iter().copied().filter(|&id| (id as usize) < vocabulary).collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    distinct.len() >= vocabulary
+}
+
+fn truncation(controls: &Controls) -> Truncation {
+    let cohort_core::Truncation { top_k, top_p, min_p } = controls.truncation;
+    Truncation { top_k, top_p, min_p }
+}
+
 /// One sample a request, in their order.
-pub(crate) fn sample(model: &Model, limits: Limits, requests: &[Request]) -> Result<Vec<Sample>, PolicyError> {
+pub(crate) fn sample(
+    model: &Model,
+    limits: Limits,
+    tokenizer: Option<&TextTokenizer>,
+    requests: &[Request],
+) -> Result<Vec<Sample>, PolicyError> {
     let mut groups: Vec<Shared> = Vec::new();
     let mut by_context: HashMap<&[u32], usize> = HashMap::new();
     let mut group_of = Vec::with_capacity(requests.len());
     for request in requests {
         let context = context_ids(&request.context)?;
-        check_controls(&request.controls, limits)?;
+        check_controls(&request.controls, limits, tokenizer)?;
         limits.check_context(context, request.controls.max_actions)?;
         let group = *by_context.entry(context).or_insert_with(|| {
             groups.push(Shared { context, waiting: 0, prefilled: None });
@@ -92,6 +141,7 @@ pub(crate) fn sample(model: &Model, limits: Limits, requests: &[Request]) -> Res
     }
     Decoder {
         model,
+        tokenizer,
         requests,
         groups,
         group_of,
@@ -103,27 +153,23 @@ pub(crate) fn sample(model: &Model, limits: Limits, requests: &[Request]) -> Res
     .run()
 }
 
-fn check_controls(controls: &Controls, limits: Limits) -> Result<(), PolicyError> {
+fn check_controls(controls: &Controls, limits: Limits, tokenizer: Option<&TextTokenizer>) -> Result<(), PolicyError> {
     let unsupported = |what: String| Err(PolicyError::Unsupported { what });
-    if let Decoding::Temperature(t) = controls.decoding
-        && !(t.is_finite() && t > 0.0)
-    {
-        return unsupported(format!("sampling temperature of {t}; it must be above 0 (greedy decoding is a mode)"));
+    if let Err(what) = controls.check() {
+        return unsupported(what);
     }
-    if controls.forbidden.len() >= limits.vocabulary {
-        let mut distinct: Vec<u32> = controls.forbidden.clone();
-        distinct.retain(|&id| (id as usize) < limits.vocabulary);
-        distinct.sort_unstable();
-        distinct.dedup();
-        if distinct.len() >= limits.vocabulary {
-            return unsupported("request that forbids every id".to_owned());
-        }
+    if !controls.stop_texts.is_empty() && tokenizer.is_none() {
+        return unsupported("stop string: the model has no tokenizer.json, so there is no text".to_owned());
+    }
+    if leaves_nothing(&controls.forbidden, limits.vocabulary) {
+        return unsupported("request that forbids every id".to_owned());
     }
     Ok(())
 }
 
 struct Decoder<'a> {
     model: &'a Model<'a>,
+    tokenizer: Option<&'a TextTokenizer>,
     requests: &'a [Request],
     groups: Vec<Shared<'a>>,
     group_of: Vec<usize>,
@@ -197,6 +243,8 @@ impl<'a> Decoder<'a> {
     /// Takes a request into the batch with its first action drawn, or ends it there.
     fn enter(&mut self, index: usize, active: &mut Vec<Active<'a>>) -> Result<(), PolicyError> {
         let request = &self.requests[index];
+        let controls = &request.controls;
+        let is_drawn = matches!(controls.decoding, Decoding::Temperature(_));
         let group = &mut self.groups[self.group_of[index]];
         group.waiting -= 1;
         // The last one to come takes the context's run with it.
@@ -205,24 +253,26 @@ impl<'a> Decoder<'a> {
         let mut entering = Active {
             index,
             request,
+            watch: self.tokenizer.filter(|_| !controls.stop_texts.is_empty()).map(|it| (it, StopText::default())),
             caches: Vec::new(),
-            token: 0,
+            ids: Vec::new(),
             position: context as u32,
             sample: Sample {
                 sampled_under: request.context.clone(),
                 scored_under: None,
                 actions: Vec::new(),
                 behaviour: Rows::default(),
-                policy_version: request.controls.policy_version,
+                truncated_logp: (is_drawn && !controls.truncation.is_off()).then(Vec::new),
+                policy_version: controls.policy_version,
                 stop: StopReason::Length,
             },
         };
         if let Some(prefilled) = prefilled
-            && request.controls.max_actions > 0
+            && controls.max_actions > 0
             && entering.draw(&prefilled.logits)?
         {
             // The last action is drawn and never run.
-            let capacity = context + request.controls.max_actions - 1;
+            let capacity = context + controls.max_actions - 1;
             entering.caches = prefilled.caches.iter().map(|cache| cache.extended(capacity)).collect();
             active.push(entering);
         } else {
@@ -235,7 +285,7 @@ impl<'a> Decoder<'a> {
     fn step(&mut self, active: &mut Vec<Active<'a>>) -> Result<(), PolicyError> {
         let attention = self.model.architecture.layer.attention;
         let (q_width, kv_width) = (attention.query_heads * attention.head_dim, attention.kv_heads * attention.head_dim);
-        let tokens: Vec<u32> = active.iter().map(|row| row.token).collect();
+        let tokens: Vec<u32> = active.iter().map(|row| row.ids[row.ids.len() - 1]).collect();
         let positions: Vec<u32> = active.iter().map(|row| row.position).collect();
         let scratch = &mut self.scratch;
         self.model.run(&mut self.buffers, &tokens, &positions, |projected, out| {

@@ -27,6 +27,7 @@ mod rope;
 mod rotary;
 mod selection;
 mod slices;
+mod stop_text;
 mod tokenizer;
 mod weights;
 

@@ -387,7 +387,7 @@ fn deal(
 
 impl Sampler for TextPolicy {
     fn sample(&self, requests: &[Request]) -> Result<Vec<Sample>, PolicyError> {
-        decoder::sample(&self.model(), self.limits(), requests)
+        decoder::sample(&self.model(), self.limits(), self.tokenizer.as_ref(), requests)
     }
 
     fn position_limit(&self) -> Option<usize> {

@@ -114,13 +114,7 @@ fn compare_balance(policy: &TextPolicy, document: &Value) {
 
 fn compare_greedy(policy: &TextPolicy, document: &Value) {
     let expected = ids(&document["greedy"]["actions"]);
-    let controls = Controls {
-        decoding: Decoding::Greedy,
-        max_actions: expected.len(),
-        stop: Vec::new(),
-        forbidden: Vec::new(),
-        policy_version: 4,
-    };
+    let controls = Controls { policy_version: 4, ..Controls::new(Decoding::Greedy, expected.len()) };
     let request = Request {
         context: Context::of_tokens(ids(&document["greedy"]["context"])),
         controls: Arc::new(controls),

@@ -26,11 +26,9 @@ fn config(server: &StandIn, protocol: &str, more: Value) -> ServerConfig {
 
 fn requests(count: u32, forbidden: &[u32]) -> Vec<Request> {
     let controls = Arc::new(Controls {
-        decoding: Decoding::Temperature(1.0),
-        max_actions: 4,
         stop: vec![END],
         forbidden: forbidden.to_vec(),
-        policy_version: 0,
+        ..Controls::new(Decoding::Temperature(1.0), 4)
     });
     let stream = Stream::new(3, "test");
     let request =

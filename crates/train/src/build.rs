@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use cohort_core::{Policy, Sampler, SingleTurn, Stream};
+use cohort_core::{Controls, Policy, Sampler, SingleTurn, Stream};
 use cohort_env::{Codec, CodecError, Limits, Means, Source, TaskError, VerifierConfig, locate};
 use cohort_model::{
     AdapterConfig, Architecture, Blueprint, ConfigError, ModelError, Opening, Selection, TextPolicy, TextTokenizer,
@@ -23,7 +23,7 @@ use crate::{
         low::{BuiltinTokenizer, NewPolicy, StrategySection},
     },
     run::{Setup, cold_start::cache_folder},
-    sampling::MAX_TURNS,
+    sampling::{MAX_TURNS, bad_words::bad_words},
     world::{Term, World},
 };
 
@@ -237,9 +237,22 @@ pub fn world(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<Wo
     };
     let terms = terms(recipe, &places.means())?;
     let correct = terms.iter().position(|t| t.name == recipe.correct).expect("the recipe names one of its terms");
-    let forbidden = match recipe.rollout.ignore_eos {
+    let rollout = &recipe.rollout;
+    let forbidden = match rollout.ignore_eos {
         true => architecture.end_ids.iter().copied().chain(architecture.pad_id).collect(),
         false => Vec::new(),
+    };
+    let bad_words = bad_words(policy, &rollout.bad_words).map_err(|problem| {
+        let hint = "give texts that the tokenizer has ids for, or lists of ids of its vocabulary";
+        Error::Recipe(recipe.refuse("rollout.bad_words", "must be of this policy's vocabulary", &problem, hint))
+    })?;
+    let controls = Controls {
+        truncation: rollout.truncation,
+        stop: architecture.end_ids.clone(),
+        stop_texts: rollout.stop.clone(),
+        forbidden,
+        bad_words,
+        ..Controls::new(rollout.decoding, rollout.max_new_tokens)
     };
     Ok(World {
         task,
@@ -248,8 +261,8 @@ pub fn world(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<Wo
         strategy: strategy(recipe),
         terms,
         correct,
-        stop: architecture.end_ids.clone(),
-        forbidden,
+        controls,
+        stop_in_text: rollout.stop_in_text,
     })
 }
 

@@ -25,6 +25,6 @@ pub use recipe::{Recipe, RecipeError};
 pub use run::{Options, Seconds, Setup, Summary, cold_start, observe, run_dir, session, train};
 use run::{ledger, lock, timing};
 use sampling::outside;
-pub use sampling::world;
+pub use sampling::{bad_words::bad_words, world};
 pub use update::{Division, Masks, Parallel, Workers, ema};
 use update::{mask, optimizer, worker};

@@ -70,12 +70,10 @@ fn server(honesty: Honesty, answers: usize, purpose: &'static str) -> (StandIn, 
 
 fn completion(policy: &TextPolicy, honesty: Honesty, purpose: &str, body: &Value) -> Value {
     let ids = |field: &str| -> Vec<u32> { serde_json::from_value(body[field].clone()).unwrap() };
+    let decoding = Decoding::Temperature(body["temperature"].as_f64().unwrap() as f32);
     let controls = Controls {
-        decoding: Decoding::Temperature(body["temperature"].as_f64().unwrap() as f32),
-        max_actions: body["max_tokens"].as_u64().unwrap() as usize,
         stop: ids("stop_token_ids"),
-        forbidden: Vec::new(),
-        policy_version: 0,
+        ..Controls::new(decoding, body["max_tokens"].as_u64().unwrap() as usize)
     };
     let request = Request {
         context: Context::of_tokens(ids("prompt")),
@@ -120,7 +118,8 @@ fn run(server: &StandIn, folder: &Path, start: Start, more: &[&str]) -> Result<S
     let recipe: Recipe = toys::recipe(&keys);
     let reward =
         |view: &cohort_env::View<'_>| view.tokens.iter().filter(|id| (8..12).contains(*id)).count() as f64 / 4.0;
-    let world = World { task: task(), stop: vec![END], ..toys::world(&recipe, from_fn("toy", (0.0, 1.0), reward)) };
+    let mut world = World { task: task(), ..toys::world(&recipe, from_fn("toy", (0.0, 1.0), reward)) };
+    world.controls.stop = vec![END];
     let setup = Setup { policy: Box::new(policy()) as Box<dyn Policy>, world, masks: Masks::default() };
     train(&recipe, setup, &toys::options(&folder.join("run"), start, 2), &mut Silent)
 }

@@ -5,13 +5,14 @@ mod toys;
 
 use std::sync::Arc;
 
-use cohort_core::{Context, GroupKey, Policy, Sample, SingleTurn, Stream, Turn, Turns};
+use cohort_core::{Context, Controls, GroupKey, Policy, Sample, SingleTurn, Stream, Turn, Turns};
 use cohort_env::{Item, Origin, Task, Verifier, View, from_fn};
 use cohort_model::{Architecture, Blueprint, TextPolicy};
 use cohort_rollout::Independent;
 use cohort_train::{
     Masks, Recipe, Setup,
     observe::Silent,
+    recipe::low::StopInText,
     run_dir::Start,
     train,
     world::{Term, World},
@@ -105,8 +106,8 @@ fn run(case: Case, more: &[&str]) -> Outcome {
         strategy: Box::new(Independent { group_size: recipe.rollout.group_size, max_turns: case.max_turns }),
         terms: vec![Term { name: "toy".into(), weight: 1.0, verifier }],
         correct: 0,
-        stop: vec![1],
-        forbidden: Vec::new(),
+        controls: Controls { stop: vec![1], ..Controls::new(recipe.rollout.decoding, case.max_new_tokens) },
+        stop_in_text: StopInText::Exclude,
     };
     let setup = Setup { policy: Box::new(policy()) as Box<dyn Policy>, world, masks: Masks::default() };
     let run = folder.path().join("run");

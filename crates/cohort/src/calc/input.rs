@@ -167,6 +167,7 @@ impl Given {
             segment,
             ref_logp: self.ref_logp.clone(),
             behaviour_logp: self.behaviour_logp.clone(),
+            truncated_logp: None,
         })
     }
 

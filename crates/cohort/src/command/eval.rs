@@ -9,7 +9,7 @@ use cohort_train::{
     evaluate::{Greedy, Plan},
 };
 
-use super::{print_json, print_line, recipe_path};
+use super::{drawing::Drawing, print_json, print_line, recipe_path};
 use crate::{console, exit::Failure};
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -21,7 +21,8 @@ enum SplitName {
 
 /// Evaluate a model on a recipe's task.
 ///
-/// Without --greedy and --samples: greedily, and with as many samples a prompt as the recipe says.
+/// Without --greedy and --samples: greedily, and with as many samples a prompt as the recipe says. Samples are drawn as the
+/// recipe's [rollout] says, where no flag says otherwise.
 #[derive(Args)]
 #[command(
     after_help = "Example:\n  cohort eval --model runs/quickstart-seed0/checkpoints/last --task recipes/quickstart.toml --greedy"
@@ -42,8 +43,10 @@ pub struct Eval {
     #[arg(long)]
     greedy: bool,
     /// Most prompts
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    #[command(flatten)]
+    drawing: Drawing,
     /// Seeds the samples
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -56,7 +59,9 @@ pub struct Eval {
 
 impl Eval {
     pub fn run(self) -> Result<(), Failure> {
-        let recipe = Recipe::read_for_model(&recipe_path(&self.task)?, &self.overrides, &self.model)?;
+        let mut overrides = self.overrides.clone();
+        overrides.extend(self.drawing.overrides());
+        let recipe = Recipe::read_for_model(&recipe_path(&self.task)?, &overrides, &self.model)?;
         let policy = load_policy("--model", &self.model, &Places::of_environment())?;
         let world = world(&recipe, &policy, &Places::of_environment())?;
         let split = match self.split {
@@ -70,7 +75,7 @@ impl Eval {
             )));
         }
         let mut plan = Plan::of_recipe(&recipe, split, Stream::new(self.seed, "eval"));
-        plan.limit = self.limit.or(plan.limit);
+        plan.limit = self.limit.map(|limit| limit as usize).or(plan.limit);
         match (self.greedy, self.samples) {
             (false, None) => {}
             (true, None) => plan.samples = 0,

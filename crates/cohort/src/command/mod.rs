@@ -3,6 +3,7 @@
 mod calc;
 mod compare;
 mod doctor;
+mod drawing;
 mod eval;
 mod export;
 mod inspect;

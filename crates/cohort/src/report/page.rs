@@ -229,6 +229,7 @@ fn card(e: &EpisodeLine) -> Card {
         advantage: e.advantage.map(|a| format!("{a:+.2}")),
         stop: e.stop.map(|stop| match stop {
             StopReason::End(id) => format!("ended by token {id}"),
+            StopReason::Text(_) => "ended by a stop string".to_owned(),
             StopReason::Length => "cut at the cap".to_owned(),
             StopReason::Complete => "complete".to_owned(),
             StopReason::Given => "given".to_owned(),

@@ -14,5 +14,6 @@ mod real_data;
 mod recipes;
 mod resume;
 mod room;
+mod sampling;
 mod signal;
 mod tools;

@@ -114,10 +114,15 @@ pub struct Objective {
     pub auxiliary: Auxiliary,
     /// Between sampler and trainer.
     pub mismatch: Mismatch,
-    pub at: RowsAt,
+    /// [`RowsAt::SamplingTemperature`] unless told; a recipe that truncates what it draws from must tell.
+    pub at: Option<RowsAt>,
 }
 
 /// Which distribution is trained.
+///
+/// The default is the sampler's own, whole: its rows are those that the sampler computed, so that the first ratio is 1 and
+/// the gap between sampler and trainer can be held to a red line, and every action keeps a log-probability whatever
+/// updates do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RowsAt {
@@ -126,6 +131,9 @@ pub enum RowsAt {
     SamplingTemperature,
     /// The one at temperature 1.
     One,
+    /// The one that actions were drawn from, after top-k, top-p and min-p. Recipes refuse it: what it leaves changes with
+    /// every update, and an action outside has no log-probability.
+    Truncated,
 }
 
 impl Objective {

@@ -78,6 +78,7 @@ mod tests {
             scored_under: None,
             actions: vec![Action::sampled(1), observation, Action::sampled(1)],
             behaviour: Rows::default(),
+            truncated_logp: None,
             policy_version: 0,
             stop,
         }
@@ -86,6 +87,7 @@ mod tests {
     #[test]
     fn authors_and_stop_reasons_decide_and_never_ids() {
         assert_eq!(loss_mask(&sample(StopReason::End(1)), Truncated::Mask), [1.0, 0.0, 1.0]);
+        assert_eq!(loss_mask(&sample(StopReason::Text(0)), Truncated::Mask), [1.0, 0.0, 1.0]);
         assert_eq!(loss_mask(&sample(StopReason::Length), Truncated::Keep), [1.0, 0.0, 1.0]);
         assert_eq!(loss_mask(&sample(StopReason::Length), Truncated::Mask), [0.0; 3]);
     }

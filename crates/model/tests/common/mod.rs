@@ -39,13 +39,7 @@ pub fn scale(policy: &mut TextPolicy, factor: f32) {
 }
 
 pub fn controls(temperature: f32, max_actions: usize) -> Controls {
-    Controls {
-        decoding: Decoding::Temperature(temperature),
-        max_actions,
-        stop: vec![1],
-        forbidden: Vec::new(),
-        policy_version: 0,
-    }
+    Controls { stop: vec![1], ..Controls::new(Decoding::Temperature(temperature), max_actions) }
 }
 
 /// `count` requests over a few contexts of different lengths.

@@ -58,6 +58,7 @@ impl Answer {
                 logp: logp.into_iter().map(|x| f64::from(x.min(0.0) as f32)).collect(),
                 ..Rows::default()
             },
+            truncated_logp: None,
             policy_version: version,
             stop,
         })

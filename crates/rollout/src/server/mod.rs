@@ -122,6 +122,12 @@ impl ServerSampler {
         let Some(prompt) = request.context.as_tokens() else {
             return Err(ServerError::Unsupported { protocol: "a server", control: "read this context", hint });
         };
+        let controls = &request.controls;
+        if !controls.truncation.is_off() || !controls.stop_texts.is_empty() || !controls.bad_words.is_empty() {
+            let control = "truncate, stop at texts or ban words";
+            let hint = "what they leave is not recorded by a server; sample in this process";
+            return Err(ServerError::Unsupported { protocol: "a server", control, hint });
+        }
         let version = self.version();
         let adapter = self.adapter.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (path, answer) = match self.config.protocol {

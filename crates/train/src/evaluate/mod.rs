@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::Error,
     recipe::Recipe,
-    sampling::{Actors, Sampling},
+    sampling::{Actors, Blocks, Sampling},
     timing::Seconds,
     worker::Workers,
     world::World,
@@ -67,9 +67,6 @@ pub struct Evaluated {
     pub sampled: Vec<Group>,
 }
 
-/// Completions that a worker decodes at a time.
-const COMPLETIONS_PER_BLOCK: usize = 64;
-
 impl Plan {
     /// The whole evaluation that a recipe asks for: greedy, and `eval.samples` a prompt.
     pub fn of_recipe(recipe: &Recipe, split: Split, stream: Stream) -> Self {
@@ -97,7 +94,7 @@ impl Plan {
                 step: self.step,
                 policy_version: self.step,
                 split: self.split,
-                per_block: COMPLETIONS_PER_BLOCK.div_ceil(group_size),
+                blocks: Blocks::Workers,
             };
             let strategy = Sampling::independent(group_size);
             sampling.run(world, &strategy, Actors::own(policy), &prompts, workers, &mut Seconds::default())
@@ -144,7 +141,7 @@ fn majority(world: &World, group: &Group) -> bool {
         .episodes
         .iter()
         .map(|e| {
-            let text = e.samples.last().map_or(String::new(), |s| world.text(&s.actions));
+            let text = e.samples.last().map_or(String::new(), |s| world.completion(s));
             (verifier.answer(&text), world.is_correct(e))
         })
         .collect();

@@ -81,7 +81,7 @@ fn take(
         step: 0,
         policy_version: 0,
         split: Split::Train,
-        per_block: recipe.groups_per_roll(),
+        blocks: recipe.blocks(),
     };
     let prompts = world.prompts(Split::Train, &indices);
     let mut groups =

@@ -188,7 +188,20 @@ pub struct RolloutSection {
     /// Episodes a prompt.
     pub group_size: usize,
     pub temperature: f32,
+    /// Draw from the `k` most probable tokens alone; from all unless told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<usize>,
+    /// Then from the most probable ones that hold this share of the probability; 1 for all.
+    pub top_p: f64,
+    /// Then from those of at least this share of the largest probability; 0 for all.
+    pub min_p: f64,
     pub max_new_tokens: usize,
+    /// Texts that end a completion, as they come to stand in it; special tokens count as they are written.
+    pub stop: Vec<String>,
+    /// Whether rewards see the stop string that ended a completion. Its tokens are trained either way.
+    pub stop_in_text: StopInText,
+    /// What must not come to stand in a completion.
+    pub bad_words: Vec<BadWord>,
     /// Never draw an end-of-sequence or padding id: every completion has the full length.
     pub ignore_eos: bool,
 }
@@ -200,7 +213,13 @@ impl Default for RolloutSection {
             sampler: SamplerSource::Own,
             group_size: 8,
             temperature: 1.0,
+            top_k: None,
+            top_p: 1.0,
+            min_p: 0.0,
             max_new_tokens: 256,
+            stop: Vec::new(),
+            stop_in_text: StopInText::Exclude,
+            bad_words: Vec::new(),
             ignore_eos: false,
         }
     }
@@ -212,6 +231,26 @@ impl Default for RolloutSection {
 pub enum SamplerSource {
     Own,
     Server(Box<ServerConfig>),
+}
+
+/// What rewards read of a completion that a stop string ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopInText {
+    /// The text before it, as inference servers give it.
+    #[default]
+    Exclude,
+    /// The text with it, and with what its last token brought: for a closing tag that a reward looks for.
+    Include,
+}
+
+/// Something that is not drawn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a text, or a list of token ids")]
+pub enum BadWord {
+    /// Its tokens, as they are at the beginning of a text and after a space. Other tokens may spell it too.
+    Text(String),
+    Ids(Vec<u32>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ mod validate;
 use std::path::Path;
 
 use cohort_core::{
-    Curriculum, Decoding, Method, NumberType, curriculum::Defer, objective::Staleness, schedule::Schedule,
+    Curriculum, Decoding, Method, NumberType, Truncation, curriculum::Defer, objective::Staleness, schedule::Schedule,
 };
 use cohort_env::{task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
 use cohort_model::Selection;
@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     checkpoint::{Provenance, base_name},
+    sampling::Blocks,
     stage::SUPERVISED,
 };
 
@@ -25,8 +26,8 @@ pub use difference::{differing_keys, first_difference};
 pub use error::{Place, RecipeError};
 pub use low::SamplerSource;
 use low::{
-    EvalSection, LogSection, Low, NewPolicy, PolicySection, PreflightSection, StrategySection, SupervisedSection,
-    TrainSection,
+    BadWord, EvalSection, LogSection, Low, NewPolicy, PolicySection, PreflightSection, StopInText, StrategySection,
+    SupervisedSection, TrainSection,
 };
 pub use read::{Source, table_of};
 
@@ -91,7 +92,11 @@ pub struct Rollout {
     pub sampler: SamplerSource,
     pub group_size: usize,
     pub decoding: Decoding,
+    pub truncation: Truncation,
     pub max_new_tokens: usize,
+    pub stop: Vec<String>,
+    pub stop_in_text: StopInText,
+    pub bad_words: Vec<BadWord>,
     pub ignore_eos: bool,
 }
 
@@ -144,6 +149,8 @@ impl Recipe {
     pub fn read_for_model(path: &Path, overrides: &[String], directory: &str) -> Result<Self, RecipeError> {
         let mut source = Source::read(path, overrides)?;
         source.low.policy = PolicySection { model: Some(directory.to_owned()), ..PolicySection::default() };
+        // Nothing is trained, so it need not be said at which distribution.
+        source.low.objective.at.get_or_insert_default();
         Self::from_source(source, None)
     }
 
@@ -206,6 +213,10 @@ impl Recipe {
         let at = |value: &toml::Value, key: &str| {
             key.split('.').try_fold(value.clone(), |value, part| value.get(part).cloned())
         };
+        if !self.rollout.truncation.is_off() && !objective.mismatch.reads_behaviour() {
+            let note = "completions are drawn from a truncated distribution and the whole one is trained; objective.mismatch weighs the difference";
+            notes.push(note.to_owned());
+        }
         for key in objective.surrogate.ignores() {
             if at(&typed, key) != at(&default, key) {
                 notes.push(format!("{key} is not read by this surrogate"));
@@ -214,11 +225,11 @@ impl Recipe {
         notes
     }
 
-    /// Prompts whose groups come about in one call of the strategy: a server draws all of a step at once.
-    pub fn groups_per_roll(&self) -> usize {
+    /// How the prompts of a step are dealt out: a server draws all of them at once.
+    pub(crate) fn blocks(&self) -> Blocks {
         match self.rollout.sampler {
-            SamplerSource::Own => self.train.groups_per_block,
-            SamplerSource::Server(_) => usize::MAX,
+            SamplerSource::Own => Blocks::Workers,
+            SamplerSource::Server(_) => Blocks::Whole,
         }
     }
 

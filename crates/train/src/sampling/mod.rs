@@ -1,5 +1,6 @@
 //! Groups of a step: sampled in blocks, scored, in the order of their prompts.
 
+pub mod bad_words;
 pub(crate) mod outside;
 pub mod world;
 
@@ -24,8 +25,30 @@ pub struct Sampling {
     pub step: u64,
     pub policy_version: u64,
     pub split: Split,
-    /// Prompts that a worker decodes at a time; a sampler of its own concurrency takes all at once.
-    pub per_block: usize,
+    pub blocks: Blocks,
+}
+
+/// How the prompts of a batch are dealt out. It shows in no bit, since a sample does not depend on the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocks {
+    /// Each worker decodes its share.
+    Workers,
+    /// All at once, to a sampler that has its own concurrency.
+    Whole,
+}
+
+/// The most completions that a worker is asked for at once: enough that its batch of rows is refilled as rows end, and
+/// few enough that no worker is left alone with a long last block.
+const BLOCK: usize = 512;
+
+impl Blocks {
+    /// Prompts of one call of the strategy.
+    fn prompts(self, prompts: usize, group_size: usize, workers: Workers) -> usize {
+        match self {
+            Blocks::Workers => prompts.div_ceil(workers.count()).min(BLOCK.div_ceil(group_size.max(1))).max(1),
+            Blocks::Whole => prompts.max(1),
+        }
+    }
 }
 
 /// Who draws, and the policy whose weights it has: one and the same unless a server draws.
@@ -53,7 +76,8 @@ impl Sampling {
         workers: Workers,
         seconds: &mut Seconds,
     ) -> Result<Vec<Group>, Error> {
-        let blocks: Vec<&[Prompt]> = prompts.chunks(self.per_block).collect();
+        let per_block = self.blocks.prompts(prompts.len(), strategy.group_size(), workers);
+        let blocks: Vec<&[Prompt]> = prompts.chunks(per_block).collect();
         let ask = self.ask(world);
         let groups = timed(&mut seconds.sample, || {
             workers.map("sampling", blocks.len(), |block| {
@@ -86,9 +110,8 @@ impl Sampling {
         let controls = Controls {
             decoding: self.decoding,
             max_actions: self.max_actions,
-            stop: world.stop.clone(),
-            forbidden: world.forbidden.clone(),
             policy_version: self.policy_version,
+            ..world.controls.clone()
         };
         Ask { controls: Arc::new(controls), stream: self.stream, step: self.step as u32 }
     }

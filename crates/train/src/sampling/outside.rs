@@ -126,6 +126,7 @@ impl Recorded {
             scored_under: None,
             actions: self.tokens.into_iter().map(Action::sampled).collect(),
             behaviour: Rows { logp: self.logp.into_iter().map(f64::from).collect(), ..Rows::default() },
+            truncated_logp: None,
             policy_version: self.policy_version,
             stop: self.stop,
         }

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use cohort_core::{Action, Choice, Context, Episode, Group, GroupKey, Method, Outcome, Policy, StopReason, Turns};
+use cohort_core::{
+    Action, Choice, Context, Controls, Episode, Group, GroupKey, Method, Outcome, Policy, Sample, StopReason, Turns,
+};
 use cohort_env::{Codec, Item, Split, Task, Verifier, View, judge};
 use cohort_rollout::{Prompt, Strategy};
+
+use crate::recipe::low::StopInText;
 
 /// A reward term of the recipe.
 pub struct Term {
@@ -22,10 +26,10 @@ pub struct World {
     pub terms: Vec<Term>,
     /// Index of the term that says whether a completion is right.
     pub correct: usize,
-    /// Ids that end a completion.
-    pub stop: Vec<u32>,
-    /// Ids that are never drawn.
-    pub forbidden: Vec<u32>,
+    /// How completions are drawn and where they end. A step or an evaluation has its own decoding, cap and version.
+    pub controls: Controls,
+    /// What of a completion that a stop string ended is its text.
+    pub stop_in_text: StopInText,
 }
 
 impl World {
@@ -64,7 +68,17 @@ impl World {
         &self.task.items(split)[key.0 as usize]
     }
 
-    /// The text of what the policy wrote in one sample.
+    /// What rewards and people read of a sample: its text, up to the stop string that ended it unless the recipe
+    /// includes it. What is trained are its actions, whatever their text.
+    pub fn completion(&self, sample: &Sample) -> String {
+        let text = self.text(&sample.actions);
+        match self.stop_in_text {
+            StopInText::Exclude => self.controls.without_stop(text, sample.stop),
+            StopInText::Include => text,
+        }
+    }
+
+    /// The text of all that the policy wrote in one sample.
     pub fn text(&self, actions: &[Action]) -> String {
         let tokens: Vec<u32> = actions.iter().filter_map(Action::token).collect();
         self.codec.decode(&tokens)
@@ -91,7 +105,7 @@ impl World {
     fn show(&self, episode: &Episode, policy: &dyn Policy) -> Shown {
         let actions = || episode.samples.iter().flat_map(|s| &s.actions);
         Shown {
-            completion: episode.samples.last().map_or(String::new(), |s| self.text(&s.actions)),
+            completion: episode.samples.last().map_or(String::new(), |s| self.completion(s)),
             tokens: actions().filter_map(Action::token).collect(),
             payloads: actions().filter_map(|a| payload(a, policy)).collect(),
             stop: episode.samples.last().map_or(StopReason::Complete, |s| s.stop),

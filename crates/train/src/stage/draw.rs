@@ -95,7 +95,7 @@ pub fn draw(
         step,
         policy_version: session.optimizer.updates,
         split: Split::Train,
-        per_block: recipe.groups_per_roll(),
+        blocks: recipe.blocks(),
     };
     let policy = session.policy.as_ref();
     let outside = session.outside.as_ref().map(|outside| {

@@ -1,7 +1,7 @@
 //! What of a step is written down: its metrics, and one line an episode.
 
 use cohort_core::{
-    Action, Author, Choice, Comparison, Episode, Group, Outcome, Rows, Sample,
+    Action, Author, Choice, Comparison, Episode, Group, Outcome, Rows, Sample, StopReason,
     advantage::Credit,
     metric::{Metric, Metrics},
 };
@@ -106,7 +106,7 @@ pub(super) fn episode(world: &World, step: u64, group: &Group, episode: &Episode
         "key": group.key,
         "origin": item.origin.to_string(),
         "prompt": item.prompt,
-        "completion": last.map_or(String::new(), |s| world.text(&s.actions)),
+        "completion": last.map_or(String::new(), |s| world.completion(s)),
         "stop": last.map(|s| s.stop),
         "correct": world.is_correct(episode),
         "rewards": rewards,
@@ -131,6 +131,12 @@ fn trained(world: &World, sample: &Sample, coefficient: &[f64], rows: &Rows, d_l
     });
     if sample.is_from_outside() {
         value["behaviour_logp"] = json!(short(&sample.behaviour.logp));
+    }
+    if let Some(truncated) = &sample.truncated_logp {
+        value["truncated_logp"] = json!(short(truncated));
+    }
+    if let StopReason::Text(stop) = sample.stop {
+        value["stop_text"] = json!(world.controls.stop_texts.get(stop as usize));
     }
     let others: Vec<(usize, Author)> = sample
         .actions

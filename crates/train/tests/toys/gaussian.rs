@@ -76,6 +76,7 @@ impl Sampler for Gaussian {
                 scored_under: None,
                 actions: vec![Action { choice: Choice::Payload(key), author: Author::Policy, segment: 0 }],
                 behaviour: self.row(point),
+                truncated_logp: None,
                 policy_version: request.controls.policy_version,
                 stop: StopReason::Complete,
             }

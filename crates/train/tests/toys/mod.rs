@@ -9,11 +9,12 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use cohort_core::{Context, SingleTurn};
+use cohort_core::{Context, Controls, SingleTurn};
 use cohort_env::{Codec, CodecError, Item, Origin, Task, Verifier};
 use cohort_rollout::Independent;
 use cohort_train::{
     Options, Recipe,
+    recipe::low::StopInText,
     run_dir::Start,
     world::{Term, World},
 };
@@ -76,8 +77,8 @@ pub fn world(recipe: &Recipe, verifier: Box<dyn Verifier>) -> World {
         strategy: Box::new(Independent { group_size: recipe.rollout.group_size, max_turns: 1 }),
         terms: vec![Term { name: "toy".into(), weight: 1.0, verifier }],
         correct: 0,
-        stop: Vec::new(),
-        forbidden: Vec::new(),
+        controls: Controls::new(recipe.rollout.decoding, recipe.rollout.max_new_tokens),
+        stop_in_text: StopInText::Exclude,
     }
 }
 

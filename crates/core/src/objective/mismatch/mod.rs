@@ -15,7 +15,8 @@ use crate::{
 /// The choices of this axis.
 pub(super) const ENTRIES: [&Entry; 3] = [&truncate::NONE, &truncate::ENTRY, &mask::ENTRY];
 
-/// A factor on the surrogate of every action, from `w = exp(old_logp - behaviour_logp)`: constant in the derivative,
+/// A factor on the surrogate of every action, from `w = exp(old_logp - behaviour_logp)`, where the sampler's
+/// log-probability is that under its truncated distribution if it truncated: constant in the derivative,
 /// no part of a denominator, and nothing to divergence and entropy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -115,8 +116,12 @@ impl Mismatch {
         if !seen.trajectory.is_member() {
             return Ok(None);
         }
-        let field = "behaviour_logp";
-        let behaviour = seen.trajectory.behaviour_logp.as_ref().ok_or_else(|| MethodError::missing(place, field))?;
+        // Where the sampler truncated, it is the truncated distribution that actions came from.
+        let (field, behaviour) = match &seen.trajectory.truncated_logp {
+            Some(truncated) => ("truncated_logp", Some(truncated)),
+            None => ("behaviour_logp", seen.trajectory.behaviour_logp.as_ref()),
+        };
+        let behaviour = behaviour.ok_or_else(|| MethodError::missing(place, field))?;
         check_column(field, behaviour, mask.len(), place)?;
         let gap = |i: usize| seen.old_logp[i] - behaviour[i];
         let trained = || (0..mask.len()).filter(|&i| mask[i] != 0.0);
@@ -128,5 +133,36 @@ impl Mismatch {
                 vec![of((trained().map(gap).sum::<f64>() / count).exp()); mask.len()]
             }
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{advantage::Credit, row::Rows, trajectory::Trajectory};
+
+    #[test]
+    fn weights_are_from_the_distribution_that_was_drawn_from() {
+        let rows = Rows { logp: vec![-1.0, -2.0], entropy: vec![1.0; 2], ..Rows::default() };
+        let mut trajectory =
+            Trajectory { mask: vec![1.0; 2], behaviour_logp: Some(rows.logp.clone()), ..Trajectory::default() };
+        let credit = Credit::uniform(1.0, 2);
+        let factor = |trajectory: &Trajectory, mismatch: Mismatch| {
+            let seen = Seen { trajectory, credit: &credit, rows: &rows, old_logp: &rows.logp };
+            mismatch.factor(&seen, &trajectory.mask, Place::default()).unwrap()
+        };
+        let truncate = Mismatch::Truncate { cap: 2.0, floor: 0.0, level: Level::Token };
+        assert_eq!(factor(&trajectory, truncate), Some(vec![1.0, 1.0]));
+        // Half of the distribution was left: the action was drawn twice as often as the whole would.
+        trajectory.truncated_logp = Some(vec![-1.0 + std::f64::consts::LN_2, -2.0]);
+        let half = factor(&trajectory, truncate).unwrap();
+        assert!((half[0] - 0.5).abs() < 1e-12 && half[1] == 1.0, "{half:?}");
+        let sequence = Mismatch::Mask { low: 0.5001, high: 2.0, level: Level::Sequence };
+        assert_eq!(factor(&trajectory, sequence), Some(vec![0.0; 2]));
+        assert_eq!(factor(&trajectory, Mismatch::None), None);
+        trajectory.truncated_logp = Some(vec![-1.0]);
+        let seen = Seen { trajectory: &trajectory, credit: &credit, rows: &rows, old_logp: &rows.logp };
+        let error = truncate.factor(&seen, &trajectory.mask, Place::default()).unwrap_err();
+        assert_eq!(error.field, "truncated_logp");
     }
 }
