@@ -37,7 +37,8 @@ pub enum Error {
     NotFinite { step: u64, what: String, dump: PathBuf },
     #[error(
         "step {step}: sampler and trainer differ by {gap:.3e} nats in a log-probability, above the red line of {red_line:.0e}\n  \
-         hint: this is a fault of the engine on this machine, please report it with the output of `cohort doctor`"
+         hint: with this engine's own sampler this is a fault, please report it with the output of `cohort doctor`; for another \
+         sampler, objective.mismatch = {{ truncate = {{ cap = 2.0 }} }} weighs every action for it"
     )]
     Mismatch { step: u64, gap: f64, red_line: f64 },
     #[error(

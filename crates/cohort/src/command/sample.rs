@@ -108,7 +108,7 @@ impl Sample {
         let controls = Controls { bad_words, stop: policy.architecture().end_ids.clone(), ..controls };
         if let Some(text) = &self.prompt {
             let row = Prompt { prompt: Some(text.clone()), prompt_ids: None, seed: None };
-            let asked = self.ask(&policy, &controls, 0, Row { place: "--prompt".to_owned(), row })?;
+            let asked = self.ask(&policy, &controls, 0, Row { place: "--prompt".to_owned(), line: 1, row })?;
             return self.answer(&policy, &[asked]);
         }
         let mut waiting: Vec<Asked> = Vec::new();
@@ -161,7 +161,7 @@ impl Sample {
     }
 
     fn ask(&self, policy: &TextPolicy, controls: &Controls, index: u32, row: Row<Prompt>) -> Result<Asked, Failure> {
-        let Row { place, row } = row;
+        let Row { place, row, .. } = row;
         let failed = |reason: &str| Failure::data(format!("{place}: {reason}"));
         let ids = match (row.prompt_ids, &row.prompt) {
             (Some(ids), _) => ids,

@@ -391,7 +391,6 @@ fn finish(
     session.directory.manifest.after = after.clone();
     session.commit_logs()?;
     let manifest = &session.directory.manifest;
-    let is_measured = session.recipe.row_temperature == session.recipe.rollout.decoding.row_temperature();
     let summary = Summary {
         status: RunState::Complete,
         name: session.recipe.name.clone(),
@@ -404,7 +403,7 @@ fn finish(
         peak_rss_bytes: peak_rss_bytes(),
         peak_anonymous_bytes,
         memory_plan,
-        logp_gap_max: is_measured.then_some(session.state.logp_gap_max),
+        logp_gap_max: Some(session.state.logp_gap_max),
         best: session.state.best.map(|best| BestCheckpoint {
             step: best.step,
             metric: session.recipe.eval.metric.name(),

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use cohort_core::{
-    Author, Comparison, Group, Method, Policy, RowSpec, Rows, Sample,
+    AboveRedLine, Author, Comparison, Gap, Group, Method, Policy, Precision, RedLine, RowSpec, Rows, Sample,
     metric::{Metric, Metrics},
-    objective::{Estimator, Mismatch, RatioContext},
+    objective::{Estimator, RatioContext},
 };
 use cohort_env::Split;
 
@@ -14,6 +14,7 @@ use crate::{
     ema::HeldOut,
     error::Error,
     ledger::Ledger,
+    observe::Event,
     recipe::Recipe,
     run_dir::{LogName, Tokens},
     session::{Best, Session},
@@ -42,11 +43,13 @@ pub struct RlStage<'a> {
     ledger: Ledger,
     /// Seconds of the stage before this process.
     seconds_before: f64,
+    /// Whether a gap above the red line was told.
+    has_warned: bool,
 }
 
 impl<'a> RlStage<'a> {
     pub fn new(recipe: &'a Recipe, world: &World, reference: Reference, ledger: Ledger, seconds_before: f64) -> Self {
-        Self { recipe, method: world.method(&recipe.method), reference, ledger, seconds_before }
+        Self { recipe, method: world.method(&recipe.method), reference, ledger, seconds_before, has_warned: false }
     }
 
     fn spec(&self) -> RowSpec {
@@ -83,7 +86,7 @@ impl<'a> RlStage<'a> {
 
     /// All updates on one batch. The first pass is returned; `None` where it was not finite.
     fn reinforce(
-        &self,
+        &mut self,
         session: &mut Session<'_>,
         groups: &[Group],
         batch: &Batch<'_>,
@@ -132,63 +135,76 @@ impl<'a> RlStage<'a> {
         Ok(Some(rows))
     }
 
-    /// Measures how far sampler and trainer are apart, and ends the run above the red line.
+    /// Measures how far sampler and trainer are apart. Above the red line the run ends, unless its objective corrects for it.
     fn hold_gap(
-        &self,
+        &mut self,
         session: &mut Session<'_>,
         batch: &Batch<'_>,
         rows: &[Vec<Rows>],
         step: u64,
         metrics: &mut Metrics,
     ) -> Result<(), Error> {
-        if self.recipe.row_temperature != self.recipe.rollout.decoding.row_temperature() {
-            // Rows of another distribution than the sampler's: there is nothing to compare.
+        let sampled = RowSpec { temperature: self.recipe.rollout.decoding.row_temperature() };
+        // Rows of another temperature are not the sampler's: those of the first group are computed for the comparison.
+        let at_sampling = match (batch.samples.first(), sampled == self.spec()) {
+            (Some(group), false) => {
+                let rows = session.policy.rows(group, sampled).map_err(|source| Error::Policy { step, source })?;
+                Some([rows])
+            }
+            _ => None,
+        };
+        let rows = at_sampling.as_ref().map_or(rows, |rows| rows.as_slice());
+        let pairs = batch
+            .samples
+            .iter()
+            .zip(rows)
+            .flat_map(|(samples, rows)| samples.iter().zip(rows))
+            .filter(|(sample, _)| sample.scored_under.is_none())
+            .flat_map(|(sample, rows)| sample.behaviour.logp.iter().zip(&rows.logp).zip(&sample.actions))
+            .filter(|(_, action)| action.author == Author::Policy)
+            .map(|((&sampled, &trained), _)| (sampled, trained));
+        let gap = Gap::of(pairs);
+        metrics.add("logp_gap", Metric::Max(gap.max));
+        session.state.logp_gap_max = session.state.logp_gap_max.max(gap.max);
+        let precision = match session.outside {
+            None => session.policy.precision(),
+            Some(_) => {
+                // A server computes in a precision of its own, and may be some updates behind.
+                for sample in batch.samples.iter().flatten() {
+                    let lag = session.optimizer.updates.saturating_sub(sample.policy_version);
+                    metrics.add("policy_lag", Metric::mean_of(lag as f64));
+                }
+                Precision::Bf16
+            }
+        };
+        let parameters = session.policy.parameters().iter().map(|p| p.element_count()).sum();
+        let red_line = RedLine::of(precision, parameters);
+        if let RedLine::Mean(_) = red_line {
+            metrics.add("logp_gap/mean", Metric::mean_of(gap.mean));
+        }
+        if !red_line.is_crossed_by(gap) {
             return Ok(());
         }
-        let gaps = || {
-            let pairs = batch.samples.iter().flatten().zip(rows.iter().flatten());
-            pairs
-                .filter(|(sample, _)| sample.scored_under.is_none())
-                .flat_map(|(sample, rows)| sample.behaviour.logp.iter().zip(&rows.logp).zip(&sample.actions))
-                .filter(|(_, action)| action.author == Author::Policy)
-                .map(|((sampled, trained), _)| (sampled - trained).abs())
-        };
-        let gap = gaps().fold(0.0, f64::max);
-        metrics.add("logp_gap", Metric::Max(gap));
-        session.state.logp_gap_max = session.state.logp_gap_max.max(gap);
-        if session.outside.is_some() {
-            return self.hold_outside_gap(batch, gaps(), session.optimizer.updates, step, metrics);
+        match (AboveRedLine::of(&self.method.objective), red_line) {
+            (AboveRedLine::Stop, RedLine::Max(red_line)) => Err(Error::Mismatch { step, gap: gap.max, red_line }),
+            (AboveRedLine::Stop, RedLine::Mean(red_line)) => {
+                Err(Error::OutsideMismatch { step, gap: gap.mean, red_line })
+            }
+            (AboveRedLine::Correct, _) => {
+                metrics.add("logp_gap/corrected", Metric::Sum(1.0));
+                if !self.has_warned {
+                    self.has_warned = true;
+                    let (line, gap) = red_line.compare(gap);
+                    let warning = format!(
+                        "step {step}: sampler and trainer differ by {gap:.3e} nats in a log-probability, above the red line of {line:.0e}; objective.mismatch weighs every action for it"
+                    );
+                    session.observer.event(Event::Warning(&warning));
+                }
+                Ok(())
+            }
         }
-        let parameters: usize = session.policy.parameters().iter().map(|p| p.element_count()).sum();
-        let red_line = if parameters <= 10_000_000 { 1e-5 } else { 1e-4 };
-        if gap > red_line { Err(Error::Mismatch { step, gap, red_line }) } else { Ok(()) }
-    }
-
-    /// The same for a server, which computes in its own precision and may be some updates behind: the mean must be small
-    /// where nothing corrects the mismatch.
-    fn hold_outside_gap(
-        &self,
-        batch: &Batch<'_>,
-        gaps: impl Iterator<Item = f64>,
-        updates: u64,
-        step: u64,
-        metrics: &mut Metrics,
-    ) -> Result<(), Error> {
-        for sample in batch.samples.iter().flatten() {
-            metrics.add("policy_lag", Metric::mean_of(updates.saturating_sub(sample.policy_version) as f64));
-        }
-        let (sum, count) = gaps.fold((0.0, 0.0), |(sum, count), gap| (sum + gap, count + 1.0));
-        let gap = if count > 0.0 { sum / count } else { 0.0 };
-        metrics.add("logp_gap/mean", Metric::mean_of(gap));
-        if self.method.objective.mismatch == Mismatch::None && gap > OUTSIDE_RED_LINE {
-            return Err(Error::OutsideMismatch { step, gap, red_line: OUTSIDE_RED_LINE });
-        }
-        Ok(())
     }
 }
-
-/// The mean difference in a log-probability, in nats, that another engine's precision (bf16) may make.
-const OUTSIDE_RED_LINE: f64 = 5e-3;
 
 impl Stage for RlStage<'_> {
     fn name(&self) -> &'static str {
