@@ -19,6 +19,7 @@ for i in 1 2 3 4 5 6 7 8; do
     question=$(printf '%s+' $(seq $((i * 100)) $((i * 100 + 16))))
     echo "{\"question\": \"${question%+}=\", \"answer\": \"$i\"}"
 done > "$run/prompts.jsonl"
-"$target/release/cohort" train "$run/memory.toml" --set "policy.model=$checkpoint" --run-dir "$run/run" "$@"
+"$target/release/cohort" train "$run/memory.toml" --set "policy.model=$checkpoint" \
+    --set "data.path=$run/prompts.jsonl" --run-dir "$run/run" "$@"
 grep -E '"(peak_rss_bytes|peak_anonymous_bytes)"' "$run/run/summary.json"
 sed -n '/"memory_plan"/,/}/p' "$run/run/summary.json"
