@@ -71,6 +71,8 @@ mod tests {
         assert_eq!(pass_at_k(4, 2, 0), None);
         assert_eq!(pass_at_k(4, 5, 1), None);
         assert_eq!(average(0, 0), None);
+        assert_eq!(average(3, 2), None);
+        assert_eq!(average(1, 4), Some(0.25));
     }
 
     #[test]

@@ -77,3 +77,17 @@ impl Sample {
         self.actions.iter().filter_map(Action::token)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_of_the_context_that_training_scores_under() {
+        let (drawn, scored) = (Context::of_tokens([1, 2]), Context::of_tokens([2]));
+        let mut sample = Sample::given(drawn.clone(), &[3]);
+        assert_eq!(*sample.scored_context(), drawn);
+        sample.scored_under = Some(scored.clone());
+        assert_eq!(*sample.scored_context(), scored);
+    }
+}

@@ -1,7 +1,7 @@
 //! Parameters out of their range, and choices that cannot stand beside each other: refused with the key.
 
 use cohort_core::{
-    Comparison, Memory, Method, Outcome, Trajectory,
+    Author, Comparison, Context, Memory, Method, Outcome, Sample, Trajectory,
     advantage::Advantage,
     objective::{Divergence, Objective},
     reward::{Combine, RewardRule},
@@ -152,4 +152,36 @@ fn a_divergence_in_the_reward_adds_up_over_an_episode() {
     groups[0].trajectories[2].ref_logp = None;
     let error = method.credit(&mut groups, &mut Memory::default()).expect_err("no reference");
     assert_eq!(error.to_string(), "group 0, trajectory 2: `ref_logp` is missing, and the recipe reads it");
+}
+
+/// A batch is compared as a whole, so that its groups may be small, and the batch may not.
+#[test]
+fn a_batch_of_one_is_compared_with_nobody() {
+    let episode = |reward| Comparison {
+        trajectories: vec![Trajectory {
+            reward: Some(reward),
+            mask: vec![1.0],
+            segment: vec![0],
+            ..Trajectory::default()
+        }],
+        ..Comparison::default()
+    };
+    let credit = |rewards: &[f64]| {
+        let mut groups: Vec<Comparison> = rewards.iter().map(|&reward| episode(reward)).collect();
+        let rule = method("advantage", json!({"baseline": "leave_one_out", "scale": "none", "scope": "batch"}));
+        rule.credit(&mut groups, &mut Memory::default()).map(|_| ())
+    };
+    assert!(credit(&[1.0]).is_err());
+    assert!(credit(&[1.0, 0.0]).is_ok());
+}
+
+/// What a recipe leaves out of a derived term, and what methods see of a sample of several authors.
+#[test]
+fn defaults_and_masks_reach_the_method() {
+    let derived: cohort_core::reward::Derived =
+        serde_json::from_value(json!({"into": "x", "with": {"win_rate": {}}})).expect("a derived term");
+    assert_eq!(derived.weight, 1.0);
+    let mut sample = Sample::given(Context::of_tokens([1]), &[2, 3]);
+    sample.actions[1].author = Author::Environment;
+    assert_eq!(Trajectory::of_sample(&sample).mask, [1.0, 0.0]);
 }

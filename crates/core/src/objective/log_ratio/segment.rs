@@ -80,3 +80,23 @@ pub(super) fn of<'a>(seen: &Seen<'a>, mask: &[f64], place: Place) -> Result<Rati
     let ratios: Vec<f64> = sums.iter().zip(&segments.trained).map(|(sum, n)| ratio(*sum, *n)).collect();
     Ok(Ratios { values: segments.of.iter().map(|&k| ratios[k as usize]).collect(), back: Back::Segments(segments) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{advantage::Credit, row::Rows};
+
+    #[test]
+    fn a_segment_that_nobody_trains_has_the_ratio_one() {
+        let trajectory = Trajectory { segment: vec![4, 7, 4], mask: vec![1.0, 0.0, 1.0], ..Trajectory::default() };
+        let rows = Rows { logp: vec![-1.0, -9.0, -2.0], ..Rows::default() };
+        let seen = Seen {
+            trajectory: &trajectory,
+            credit: &Credit::uniform(1.0, 3),
+            rows: &rows,
+            old_logp: &[-1.5, -1.0, -2.5],
+        };
+        let ratios = of(&seen, &trajectory.mask, Place::default()).expect("segments");
+        assert_eq!(ratios.values, [0.5f64.exp(), 1.0, 0.5f64.exp()]);
+    }
+}

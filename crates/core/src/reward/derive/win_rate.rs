@@ -57,5 +57,9 @@ mod tests {
         group.facts.insert("wins", Fact::Table(rows));
         let fault = WinRate::default().of_group("t", &Group::new(0, &group), &mut Memory::default()).unwrap_err();
         assert_eq!(fault.field, "facts.wins");
+        let short = vec![vec![9.0, 1.0, 0.5]; 2];
+        group.facts.insert("wins", Fact::Table(short));
+        let fault = WinRate::default().of_group("t", &Group::new(0, &group), &mut Memory::default()).unwrap_err();
+        assert_eq!(fault.to_string(), "group 0: `facts.wins` has 2 entries, expected 3");
     }
 }
