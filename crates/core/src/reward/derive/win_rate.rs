@@ -60,6 +60,6 @@ mod tests {
         let short = vec![vec![9.0, 1.0, 0.5]; 2];
         group.facts.insert("wins", Fact::Table(short));
         let fault = WinRate::default().of_group("t", &Group::new(0, &group), &mut Memory::default()).unwrap_err();
-        assert_eq!(fault.to_string(), "group 0: `facts.wins` has 2 entries, expected 3");
+        assert_eq!(fault.to_string(), "group 0: `facts.wins` has 2 entries, and must have 3");
     }
 }
