@@ -58,13 +58,13 @@ pub fn route(logits: &[f32], shape: RoutingShape, probabilities: &mut [f32], cho
     let places = chosen.chunks_exact_mut(top_k).zip(weights.chunks_exact_mut(top_k));
     for ((logits, p), (chosen, weights)) in rows.zip(places) {
         softmax(logits, p);
-        for slot in 0..top_k {
+        for (slot, weight) in weights.iter_mut().enumerate() {
             let (taken, left) = chosen.split_at_mut(slot);
             let free = (0..experts).filter(|&e| !taken.contains(&(e as u32)));
             // Comparisons that a NaN fails leave the first that is free: a row of NaN stays one, and is found in its rows.
             let best = free.reduce(|best, e| if p[e] > p[best] { e } else { best });
             left[0] = best.unwrap_or_default() as u32;
-            weights[slot] = p[left[0] as usize];
+            *weight = p[left[0] as usize];
         }
         if shape.weights == RoutingWeights::Normalised {
             let total = sum(weights);

@@ -96,12 +96,12 @@ mod tests {
     #[test]
     fn an_even_load_is_the_number_of_slots_and_an_uneven_one_more() {
         let even = Load::new(&Choice::new(&[0, 1, 1, 2, 2, 0], ROUTING), &[1.0 / 3.0; 9]);
-        assert!((Load::balance(&[even.clone()]).expect("rows") - 2.0).abs() < 1e-6);
+        assert!((Load::balance(std::slice::from_ref(&even)).expect("rows") - 2.0).abs() < 1e-6);
         let skewed =
             Load::new(&Choice::new(&[0, 1, 0, 1, 0, 2], ROUTING), &[0.8, 0.1, 0.1, 0.8, 0.15, 0.05, 0.9, 0.0, 0.1]);
         // By hand: f = (1, 2/3, 1/3), P = (2.5, 0.25, 0.25) / 3.
         let alone = 3.0 * (2.5 + 0.25 * 2.0 / 3.0 + 0.25 / 3.0) / 3.0;
-        assert!((Load::balance(&[skewed.clone()]).expect("rows") - alone).abs() < 1e-6);
+        assert!((Load::balance(std::slice::from_ref(&skewed)).expect("rows") - alone).abs() < 1e-6);
         // Both layers: f = (5/6, 2/3, 1/2), P = (3.5, 1.25, 1.25) / 6.
         let both = 3.0 * (3.5 * 5.0 / 6.0 + 1.25 * 2.0 / 3.0 + 1.25 / 2.0) / 6.0;
         assert!((Load::balance(&[even, skewed]).expect("rows") - both).abs() < 1e-6);
