@@ -2,6 +2,7 @@
 
 mod command;
 mod console;
+mod download;
 mod exit;
 mod rows;
 

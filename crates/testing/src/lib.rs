@@ -2,6 +2,8 @@
 
 mod stand_in;
 
+pub mod hub;
+
 use std::{
     ffi::OsStr,
     io::Write,

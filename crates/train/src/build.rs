@@ -1,12 +1,14 @@
 //! From a recipe to what it names: the policy, the task, the rewards, the strategy.
 
 use std::{
+    borrow::Cow,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use cohort_core::{Controls, Policy, Sampler, SingleTurn, Stream};
-use cohort_env::{Codec, CodecError, Limits, Means, Source, TaskError, VerifierConfig, locate};
+use cohort_env::{Codec, CodecError, Data, Limits, Means, Source, TaskError, VerifierConfig, locate};
+use cohort_hub::{Hub, HubError, Reference, Settings};
 use cohort_model::{
     AdapterConfig, Architecture, Blueprint, ConfigError, ModelError, Opening, Selection, TextPolicy, TextTokenizer,
     arithmetic_tokenizer,
@@ -36,6 +38,8 @@ pub struct Places {
     pub cache: Option<PathBuf>,
     /// The directory of the run, where there is one.
     pub run_dir: Option<PathBuf>,
+    /// Where `hf:org/name` is.
+    pub hub: Hub,
 }
 
 impl Places {
@@ -46,6 +50,7 @@ impl Places {
             data: std::env::var_os("COHORT_DATA").filter(|v| !v.is_empty()).map(PathBuf::from),
             cache: cache_folder(variable),
             run_dir: None,
+            hub: Hub::new(Settings::of_environment()),
         }
     }
 
@@ -57,6 +62,49 @@ impl Places {
             run_dir: self.run_dir.clone(),
             variables: Arc::new(|name| std::env::var(name).ok()),
         }
+    }
+
+    /// The directory of the model that `key` names: a path, `data:NAME`, or `hf:org/name[@revision]`.
+    ///
+    /// # Errors
+    /// A name that leads nowhere; whether a plain path is a model is for who reads it.
+    pub fn model(&self, key: &'static str, path: &str) -> Result<PathBuf, Error> {
+        if Reference::is_one(path) {
+            return self.of_hub(key, path, Hub::model);
+        }
+        Ok(locate(key, path, self.data.as_deref()).map_err(TaskError::from)?)
+    }
+
+    /// The data file that `key` names: a path, `data:NAME`, or `hf:datasets/org/name[@revision]/path/to/file`.
+    ///
+    /// # Errors
+    /// As those of [`Places::model`].
+    pub fn file(&self, key: &'static str, path: &str) -> Result<PathBuf, Error> {
+        if Reference::is_one(path) {
+            return self.of_hub(key, path, Hub::file);
+        }
+        Ok(locate(key, path, self.data.as_deref()).map_err(TaskError::from)?)
+    }
+
+    fn of_hub(
+        &self,
+        key: &'static str,
+        name: &str,
+        find: fn(&Hub, &Reference) -> Result<PathBuf, HubError>,
+    ) -> Result<PathBuf, Error> {
+        Reference::parse(name).and_then(|name| find(&self.hub, &name)).map_err(|source| Error::Hub { key, source })
+    }
+
+    /// The data with the files of the Hub in the cache.
+    fn data<'d>(&self, data: &'d Data) -> Result<Cow<'d, Data>, Error> {
+        let mut here = Cow::Borrowed(data);
+        if Reference::is_one(&data.path) {
+            here.to_mut().path = text(self.file("data.path", &data.path)?);
+        }
+        if let Some(path) = data.test_path.as_deref().filter(|path| Reference::is_one(path)) {
+            here.to_mut().test_path = Some(text(self.file("data.test_path", path)?));
+        }
+        Ok(here)
     }
 }
 
@@ -99,7 +147,7 @@ pub fn policy(recipe: &Recipe, places: &Places) -> Result<TextPolicy, Error> {
     match &recipe.policy {
         PolicySource::Directory(path) => {
             let Trained { selection, adapter, numbers } = recipe.trained.clone();
-            let adapter = adapter.map(|path| find("policy.adapter", &path, places)).transpose()?;
+            let adapter = adapter.map(|path| places.model("policy.adapter", &path)).transpose()?;
             if let Some(directory) = &adapter {
                 checkpoint::verify(directory)?;
             }
@@ -110,7 +158,7 @@ pub fn policy(recipe: &Recipe, places: &Places) -> Result<TextPolicy, Error> {
     }
 }
 
-/// Loads the model directory that `key` names, a path or `data:NAME`, to sample and score: nothing of it is trained. The
+/// Loads the model directory that `key` names ([`Places::model`]) to sample and score: nothing of it is trained. The
 /// directory of an adapter loads its base, which it names, with it.
 pub fn load_policy(key: &'static str, path: &str, places: &Places) -> Result<TextPolicy, Error> {
     open_policy(key, path, Opening { selection: None, ..Opening::default() }, places)
@@ -124,14 +172,14 @@ pub fn open_adapter(
     opening: Opening,
     places: &Places,
 ) -> Result<TextPolicy, Error> {
-    let directory = find(key, path, places)?;
+    let directory = places.model(key, path)?;
     let expected = "the configuration of an adapter";
     let missing = || ConfigError::MissingFile { path: directory.join("adapter_config.json"), expected };
     let config = AdapterConfig::read(&directory).map_err(ModelError::from)?;
     let config = config.ok_or_else(missing).map_err(ModelError::from)?;
     let base = match base {
-        Some(base) => find("--base", base, places)?,
-        None => base_of(&directory, &config.base)?,
+        Some(base) => places.model("--base", base)?,
+        None => base_of(&directory, &config.base, places)?,
     };
     // A directory is named whole, so that what is written next to another place still finds it.
     let name = if is_hub_name(&config.base) { config.base } else { base_path("", &base) };
@@ -141,15 +189,10 @@ pub fn open_adapter(
     Ok(TextPolicy::open(&base, &Opening { base: name, adapter: Some(directory), ..opening })?)
 }
 
-/// Where a directory is that `key` names.
-fn find(key: &'static str, path: &str, places: &Places) -> Result<PathBuf, Error> {
-    Ok(locate(key, path, places.data.as_deref()).map_err(TaskError::from)?)
-}
-
 /// Opens the model directory that `key` names. One that Cohort wrote is held against its checksums, after its
 /// configuration.
 pub fn open_policy(key: &'static str, path: &str, opening: Opening, places: &Places) -> Result<TextPolicy, Error> {
-    let directory = find(key, path, places)?;
+    let directory = places.model(key, path)?;
     let config = match directory.join("config.json").is_file() {
         true => None,
         false => AdapterConfig::read(&directory).map_err(ModelError::from)?,
@@ -187,10 +230,13 @@ fn is_hub_name(base: &str) -> bool {
 }
 
 /// The directory of the base that an adapter names: a path, from here or from the adapter, or `org/name` of a hub.
-fn base_of(adapter: &Path, base: &str) -> Result<PathBuf, Error> {
+fn base_of(adapter: &Path, base: &str, places: &Places) -> Result<PathBuf, Error> {
     let candidates = [PathBuf::from(base), adapter.join(base)];
     if let Some(found) = candidates.into_iter().find(|path| !base.is_empty() && path.is_dir()) {
         return Ok(found);
+    }
+    if is_hub_name(base) {
+        return places.model("base_model_name_or_path", &format!("hf:{base}"));
     }
     let path = adapter.join("adapter_config.json");
     Err(ModelError::from(ConfigError::MissingBase { path, base: base.to_owned() }).into())
@@ -227,7 +273,7 @@ pub fn world(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<Wo
         TaskSource::Arithmetic(arithmetic) => arithmetic.build(codec.as_ref(), limits)?,
         TaskSource::Data(data) => {
             let chat_templates = chat_templates(policy.assets());
-            data.load(&Source {
+            places.data(data)?.load(&Source {
                 codec: codec.as_ref(),
                 limits,
                 data_folder: places.data.as_deref(),
@@ -273,6 +319,11 @@ fn terms(recipe: &Recipe, means: &Means) -> Result<Vec<Term>, Error> {
         Ok(Term { name: name.clone(), weight: *weight, verifier })
     };
     recipe.reward.terms.iter().map(build).collect()
+}
+
+/// A path as recipes hold it.
+fn text(path: PathBuf) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 fn strategy(recipe: &Recipe) -> Box<dyn Strategy> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use cohort_core::{MethodError, PolicyError};
 use cohort_env::{Fault, TaskError, VerifierError};
+use cohort_hub::HubError;
 use cohort_model::ModelError;
 
 use crate::{checkpoint::CheckpointError, recipe::RecipeError, run_dir::RunDirError};
@@ -19,6 +20,8 @@ pub enum Error {
     Task(#[from] TaskError),
     #[error(transparent)]
     Model(#[from] ModelError),
+    #[error("`{key}`: {source}")]
+    Hub { key: &'static str, source: HubError },
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     #[error("reward.terms.{term}: {source}")]
@@ -78,6 +81,8 @@ impl Error {
             Error::Verifier { source: VerifierError::Missing { .. }, .. } => 6,
             Error::Verifier { .. } => 2,
             Error::Task(e) if e.fault() == Fault::Recipe => 2,
+            Error::Hub { source, .. } if source.is_of_the_name() => 2,
+            Error::Hub { .. } => 3,
             Error::Task(_) => 3,
             Error::Model(ModelError::Selection(_)) => 2,
             Error::Model(ModelError::Config(_)) => 3,

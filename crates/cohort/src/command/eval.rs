@@ -5,11 +5,11 @@ use cohort_core::Stream;
 use cohort_env::Split;
 use cohort_train::{
     Recipe, Workers,
-    build::{Places, load_policy, world},
+    build::{load_policy, world},
     evaluate::{Greedy, Plan},
 };
 
-use super::{drawing::Drawing, print_json, print_line, recipe_path};
+use super::{drawing::Drawing, places, print_json, print_line, recipe_path};
 use crate::{console, exit::Failure};
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -28,7 +28,7 @@ enum SplitName {
     after_help = "Example:\n  cohort eval --model runs/quickstart-seed0/checkpoints/last --task recipes/quickstart.toml --greedy"
 )]
 pub struct Eval {
-    /// A model directory (Hugging Face's layout, or a checkpoint of a run), or data:NAME below COHORT_DATA
+    /// A model directory (Hugging Face's layout, or a checkpoint of a run), data:NAME below COHORT_DATA, or hf:org/name[@revision]
     #[arg(long, value_name = "DIR")]
     model: String,
     /// The recipe whose task and rewards are used
@@ -62,8 +62,8 @@ impl Eval {
         let mut overrides = self.overrides.clone();
         overrides.extend(self.drawing.overrides());
         let recipe = Recipe::read_for_model(&recipe_path(&self.task)?, &overrides, &self.model)?;
-        let policy = load_policy("--model", &self.model, &Places::of_environment())?;
-        let world = world(&recipe, &policy, &Places::of_environment())?;
+        let policy = load_policy("--model", &self.model, &places())?;
+        let world = world(&recipe, &policy, &places())?;
         let split = match self.split {
             SplitName::Train => Split::Train,
             SplitName::Dev => Split::Dev,

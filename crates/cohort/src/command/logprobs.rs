@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use cohort_core::{Context, Policy, RowSpec, Sample};
-use cohort_train::build::{Places, load_policy};
+use cohort_train::build::load_policy;
 use serde::{Deserialize, Serialize};
 
-use super::print_line;
+use super::{places, print_line};
 use crate::{exit::Failure, rows};
 
 /// Log-probabilities and entropies of given completions, in nats, at temperature 1.
@@ -19,7 +19,7 @@ use crate::{exit::Failure, rows};
     after_help = "Example:\n  echo '{\"prompt_ids\":[5,6],\"completion_ids\":[7,1]}' | cohort logprobs --model DIR"
 )]
 pub struct Logprobs {
-    /// A model directory, or data:NAME below COHORT_DATA
+    /// A model directory, data:NAME below COHORT_DATA, or hf:org/name[@revision]
     #[arg(long, value_name = "DIR")]
     model: String,
     /// Rows, one JSON object a line; stdin unless told
@@ -45,7 +45,7 @@ struct Columns {
 impl Logprobs {
     pub fn run(self) -> Result<(), Failure> {
         let Self { model, input, json: _ } = self;
-        let policy = load_policy("--model", &model, &Places::of_environment())?;
+        let policy = load_policy("--model", &model, &places())?;
         for row in rows::read::<Given>(input.as_deref())? {
             let rows::Row { place, row, .. } = row?;
             let sample = Sample::given(Context::of_tokens(row.prompt_ids), &row.completion_ids);

@@ -4,13 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use cohort_core::NumberType;
-use cohort_train::{
-    build::Places,
-    merge::{Merge, merge},
-};
+use cohort_train::merge::{Merge, merge};
 use serde_json::json;
 
-use super::{print_json, print_line};
+use super::{places, print_json, print_line};
 use crate::exit::Failure;
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -48,7 +45,7 @@ impl MergeCommand {
             Type::Bf16 => NumberType::Bf16,
         });
         let plan = Merge { adapter: &self.model, base: self.base.as_deref(), numbers, out: &self.out };
-        let merged = merge(&plan, &Places::of_environment())?;
+        let merged = merge(&plan, &places())?;
         let (modules, out) = (merged.modules, self.out.display().to_string());
         let dtype = match merged.numbers {
             NumberType::F32 => "f32",

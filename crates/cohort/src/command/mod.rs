@@ -16,12 +16,17 @@ mod sample;
 mod score;
 mod train;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::Subcommand;
+use cohort_train::build::Places;
 use serde::Serialize;
 
-use crate::exit::Failure;
+use crate::{download::Download, exit::Failure};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -74,6 +79,12 @@ impl Command {
             Command::Doctor(c) => c.run(),
         }
     }
+}
+
+/// Where things outside the recipe are, by the environment; a download shows its bar.
+fn places() -> Places {
+    let places = Places::of_environment();
+    Places { hub: places.hub.watched_by(Arc::new(Download::new(std::io::stderr().is_terminal()))), ..places }
 }
 
 /// The file behind RECIPE: a path where it has a slash or ends in `.toml`, else a name of the zoo.

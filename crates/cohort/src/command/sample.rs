@@ -5,14 +5,10 @@ use std::{path::PathBuf, sync::Arc};
 use clap::{Args, ValueEnum};
 use cohort_core::{Context, Controls, Decoding, Request, Sampler, StopReason, Stream, Truncation};
 use cohort_model::TextPolicy;
-use cohort_train::{
-    Error, Workers, bad_words,
-    build::{Places, load_policy},
-    recipe::low::BadWord,
-};
+use cohort_train::{Error, Workers, bad_words, build::load_policy, recipe::low::BadWord};
 use serde::{Deserialize, Serialize};
 
-use super::{drawing::Drawing, print_line};
+use super::{drawing::Drawing, places, print_line};
 use crate::{
     exit::Failure,
     rows::{self, Row},
@@ -32,7 +28,7 @@ const TOGETHER: usize = 512;
     after_help = "Examples:\n  cohort sample --model DIR --prompt '47+85=' -n 4\n  cohort sample --model DIR --prompt 'Dear' --temperature 0.7 --top-p 0.95 --stop '\n\n'\n  cohort sample --model DIR --input rows.jsonl --json"
 )]
 pub struct Sample {
-    /// A model directory, or data:NAME below COHORT_DATA
+    /// A model directory, data:NAME below COHORT_DATA, or hf:org/name[@revision]
     #[arg(long, value_name = "DIR")]
     model: String,
     #[arg(long, value_name = "TEXT", conflicts_with = "input")]
@@ -100,7 +96,7 @@ struct Asked {
 impl Sample {
     pub fn run(self) -> Result<(), Failure> {
         let controls = self.controls()?;
-        let policy = load_policy("--model", &self.model, &Places::of_environment())?;
+        let policy = load_policy("--model", &self.model, &places())?;
         let words: Vec<BadWord> = self.drawing.bad_word.iter().cloned().map(BadWord::Text).collect();
         let bad_words = bad_words(&policy, &words).map_err(|problem| {
             Failure::usage(format!("--bad-word must be a text that the model has tokens for: got {problem}"))

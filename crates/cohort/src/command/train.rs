@@ -18,7 +18,7 @@ use cohort_train::{
     train,
 };
 
-use super::{print_json, print_line, recipe_path};
+use super::{places, print_json, print_line, recipe_path};
 use crate::{
     console::{self, Console},
     exit::Failure,
@@ -62,7 +62,7 @@ impl Train {
         let run_dir = self.run_dir.unwrap_or_else(|| default_run_dir(&recipe, start));
         // Before anything is loaded: what was asked for comes first.
         RunDir::admit(&run_dir, start, &recipe).map_err(cohort_train::Error::from)?;
-        let setup = setup(&recipe, &Places { run_dir: Some(run_dir.clone()), ..Places::of_environment() })?;
+        let setup = setup(&recipe, &Places { run_dir: Some(run_dir.clone()), ..places() })?;
         let interrupt = Arc::new(AtomicBool::new(false));
         catch_interrupts(&interrupt)?;
         let options = Options {
