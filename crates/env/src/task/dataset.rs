@@ -1,4 +1,4 @@
-//! A task from JSONL files: rows become prompts by a template, or by their chat messages.
+//! A task from data files: rows become prompts by a template, or by their chat messages.
 
 use std::{path::Path, sync::Arc};
 
@@ -11,7 +11,7 @@ use super::{
     chat_prompt::{ChatPrompt, ChatSection},
     encode::Encoder,
     error::type_of,
-    jsonl,
+    rows,
     template::Template,
 };
 use crate::{codec::Codec, locate::locate};
@@ -32,7 +32,7 @@ pub enum OnBadRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Data {
-    /// A file with one JSON object a line; `data:NAME` is one of the data folder.
+    /// A file with one JSON object a line, or a Parquet file; `data:NAME` is one of the data folder, `hf:datasets/org/name/FILE` one of the Hub.
     pub path: String,
     /// The test split's file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,6 +64,7 @@ pub struct Data {
     /// A template that makes the worked solution, for supervised stages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub solution: Option<String>,
+    /// What happens with a row that makes no item.
     #[serde(default)]
     pub on_bad_row: OnBadRow,
     /// The longest prompt, in tokens, where it is less than the model's limit.
@@ -184,7 +185,7 @@ impl<'a> Reader<'a> {
         let path = locate(key, path, source.data_folder)?;
         let file: Arc<Path> = path.as_path().into();
         let (mut items, mut skipped) = (Vec::new(), SkippedRows::default());
-        for row in jsonl::open(key, &path)? {
+        for row in rows::open(key, &path)? {
             let (line, row) = row.map_err(|source| TaskError::Unreadable { key, path: path.clone(), source })?;
             let origin = Origin::File { path: file.clone(), line };
             match (row.and_then(|row| self.item(row, &origin)), self.on_bad_row) {

@@ -14,6 +14,29 @@ pub enum Fault {
     Data,
 }
 
+/// How a data file holds its rows, where it is not JSON lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Parquet,
+}
+
+impl Format {
+    /// The cargo feature that reads it.
+    fn feature(self) -> &'static str {
+        match self {
+            Format::Parquet => "parquet",
+        }
+    }
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Format::Parquet => "Parquet",
+        })
+    }
+}
+
 /// A task that cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
@@ -23,6 +46,13 @@ pub enum TaskError {
     Unreadable { key: &'static str, path: PathBuf, source: io::Error },
     #[error("`{key}` is {path}, which is a directory: name a file with one JSON object a line")]
     Directory { key: &'static str, path: PathBuf },
+    #[error("`{key}` is {path}, which is no {format} file: its first bytes are others")]
+    NotTheFormat { key: &'static str, path: PathBuf, format: Format },
+    #[error(
+        "`{key}` is {path}, a {format} file, which this build does not read: build with `cargo build --release --features {}`, or make \
+         JSON lines of it", format.feature()
+    )]
+    FormatNotBuilt { key: &'static str, path: PathBuf, format: Format },
     #[error("{origin}: {fault}")]
     Row { origin: Origin, fault: RowFault },
     #[error("{path} (`{key}`) has no usable row, and at least one is needed: {skipped}")]
@@ -53,6 +83,8 @@ impl TaskError {
             | TaskError::NothingToTrainOn { .. } => Fault::Recipe,
             TaskError::Unreadable { .. }
             | TaskError::Directory { .. }
+            | TaskError::NotTheFormat { .. }
+            | TaskError::FormatNotBuilt { .. }
             | TaskError::Row { .. }
             | TaskError::NothingLeft { .. }
             | TaskError::NoChatTemplate => Fault::Data,
@@ -69,6 +101,8 @@ pub enum RowFault {
     NotJson { column: usize, reason: String },
     #[error("the line is {found}, and must be a JSON object")]
     NotAnObject { found: &'static str },
+    #[error("the field `{field}` is infinite, which no JSON number is")]
+    NotFinite { field: String },
     #[error("the row lacks {}, which `{key}` reads; it has {}", names(fields), names(has))]
     MissingField { key: &'static str, fields: Vec<String>, has: Vec<String> },
     #[error("the field `{field}`, which `{key}` reads, is {found}, and must be {expected}")]
@@ -112,6 +146,7 @@ impl RowFault {
             RowFault::NotUtf8 { .. } => "not_utf8",
             RowFault::NotJson { .. } => "not_json",
             RowFault::NotAnObject { .. } => "not_an_object",
+            RowFault::NotFinite { .. } => "not_finite",
             RowFault::MissingField { .. } => "missing_field",
             RowFault::WrongType { .. } => "wrong_type",
             RowFault::Empty { .. } => "empty",

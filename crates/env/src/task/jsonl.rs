@@ -1,14 +1,10 @@
 //! JSON objects, one a line, read as a stream.
 
-use std::{
-    fs::File,
-    io::{self, BufRead, BufReader},
-    path::Path,
-};
+use std::io::{self, BufRead};
 
 use serde_json::{Map, Value};
 
-use super::error::{RowFault, TaskError, type_of};
+use super::error::{RowFault, type_of};
 
 /// The rows of a file in order, each with its line counted from 1. Blank lines are counted
 /// and left out; a byte order mark at the start is left out.
@@ -20,19 +16,6 @@ pub struct Rows<R> {
 
 /// A row, or what is wrong with its line.
 pub type Row = Result<Map<String, Value>, RowFault>;
-
-/// Opens a file that recipe key `key` names.
-///
-/// # Errors
-/// A file that is absent or cannot be opened, a directory.
-pub fn open(key: &'static str, path: &Path) -> Result<Rows<BufReader<File>>, TaskError> {
-    let unreadable = |source| TaskError::Unreadable { key, path: path.into(), source };
-    let file = File::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.is_dir() {
-        return Err(TaskError::Directory { key, path: path.into() });
-    }
-    Ok(Rows::new(BufReader::new(file)))
-}
 
 impl<R: BufRead> Rows<R> {
     pub fn new(reader: R) -> Self {
@@ -112,17 +95,5 @@ mod tests {
             assert!(told.starts_with(part), "{told}");
         }
         assert_eq!(told.len(), 7);
-    }
-
-    #[test]
-    fn absent_files_and_directories_are_named_with_their_key() {
-        let folder = tempfile::tempdir().unwrap();
-        let absent = folder.path().join("rows.jsonl");
-        let error = open("data.path", &absent).err().unwrap();
-        let text = error.to_string();
-        assert!(text.contains("data.path") && text.contains("rows.jsonl") && text.contains("No such file"), "{text}");
-        assert_eq!(error.fault(), crate::Fault::Data);
-        let text = open("data.test_path", folder.path()).err().unwrap().to_string();
-        assert!(text.contains("data.test_path") && text.contains("is a directory"), "{text}");
     }
 }

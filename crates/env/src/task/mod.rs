@@ -13,7 +13,10 @@ pub mod error;
 mod jinja;
 pub mod jsonl;
 mod methods;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod python;
+pub mod rows;
 pub mod skipped;
 pub mod template;
 mod value;
