@@ -19,6 +19,7 @@ pub mod compare;
 pub mod doctor;
 pub mod explain;
 pub mod inspect;
+pub mod keys;
 pub mod report;
 mod trainer;
 

@@ -104,11 +104,13 @@ pub struct Asset {
 }
 
 /// The type that a tensor's numbers are stored in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NumberType {
+    /// 4 bytes.
     #[default]
     F32,
+    /// 2 bytes: f32 without the lower half.
     Bf16,
 }
 

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 /// Shape after the warm-up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Decay {
+    /// Stays where it is.
     #[default]
     Constant,
     /// Straight down to 0 at the last step.

@@ -20,7 +20,7 @@ pub(crate) const PREFIX: &str = "base_model.model.";
 pub(crate) const SUFFIXES: [&str; 2] = [".lora_A.weight", ".lora_B.weight"];
 
 /// Adapters beside linear maps.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Lora {
     /// Rank of the change, at least 1.
@@ -51,7 +51,7 @@ impl Lora {
 }
 
 /// The linear maps that get an adapter.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "Written", into = "Written")]
 pub enum Targets {
     /// Every one of the layers; the head and the embedding are none.
@@ -64,7 +64,7 @@ pub enum Targets {
 const ALL_LINEAR: &str = "all-linear";
 
 /// Targets as they are written.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(untagged)]
 enum Written {
     Word(String),

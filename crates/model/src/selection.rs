@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::{layer::ModelParameters, lora::Lora};
 
 /// What of a policy is trained; the rest is frozen.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Selection {
+    /// Every parameter.
     #[default]
     All,
     /// The parameters whose names a pattern fits.
@@ -23,7 +24,7 @@ pub enum Selection {
 /// Training of a subnetwork: `m_i = 1[|theta1_i - theta0_i| > tolerance]` with `theta0` the policy's start and `theta1` that
 /// of `changed`. Gradients are masked before the optimizer and changes after it ("Reinforcement Learning Finetunes Small
 /// Subnetworks in Large Language Models", arXiv 2505.11711, sections 3 and 4).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Masked {
     /// A model directory that a first run from the same start ended with.
@@ -41,10 +42,12 @@ fn default_tolerance() -> f64 {
 }
 
 /// The type that values are compared in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Compared {
+    /// 32 bits: as they are.
     F32,
+    /// 16 bits, of which 8 are the exponent.
     #[default]
     Bf16,
 }

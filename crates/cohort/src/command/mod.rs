@@ -5,6 +5,7 @@ mod compare;
 mod doctor;
 mod drawing;
 mod eval;
+mod explain;
 mod export;
 mod inspect;
 mod logprobs;
@@ -36,6 +37,8 @@ pub enum Command {
     Calc(calc::Calc),
     /// Evaluate a model on a recipe's task
     Eval(eval::Eval),
+    /// What a key of a recipe is
+    Explain(explain::Explain),
     /// Every choice that a recipe can name, or one explained
     Methods(methods::Methods),
     /// Every reward term that a recipe can name, or one explained
@@ -66,6 +69,7 @@ impl Command {
             Command::Train(c) => c.run(),
             Command::Calc(c) => c.run(),
             Command::Eval(c) => c.run(),
+            Command::Explain(c) => c.run(),
             Command::Methods(c) => c.run(),
             Command::Rewards(c) => c.run(),
             Command::Score(c) => c.run(),

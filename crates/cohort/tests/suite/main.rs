@@ -9,6 +9,7 @@ mod command_line;
 mod common;
 mod data;
 mod embedded;
+mod explain;
 mod hub;
 mod laws;
 mod real_data;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A group is constant where something of it was compared, and every reward (of every term, of every segment) was
 /// equal. Under a centring baseline its advantages are 0 in any case: the choice is about what it does to the
 /// denominators, and about other baselines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Constant {
     /// It stays as it is, and counts in the denominators.
@@ -15,11 +15,13 @@ pub enum Constant {
     Drop,
     /// Its advantages are multiplied by a factor (StealthRL's repository halves groups without a success).
     Downweight {
+        /// In [0, 1].
         #[serde(default = "half")]
         factor: f64,
     },
     /// Where rewards differ by no more than `tolerance`, they are the advantages, as they are (DMOSpeech 2's code).
     Raw {
+        /// The largest difference that counts as none; at least 0.
         #[serde(default = "tolerance")]
         tolerance: f64,
     },

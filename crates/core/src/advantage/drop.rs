@@ -46,9 +46,10 @@ const LEAST: Entry = Entry {
 };
 
 /// Which member of a group leaves after the comparison.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Drop {
+    /// Every member stays.
     #[default]
     None,
     /// The lower median of the rewards.
@@ -64,9 +65,10 @@ pub enum Drop {
 }
 
 /// Whether the rest makes up for zero advantages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Renormalise {
+    /// The others keep their advantages.
     #[default]
     None,
     /// By n / (number of advantages that are not 0).
@@ -74,11 +76,13 @@ pub enum Renormalise {
 }
 
 /// Whose magnitude.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum By {
+    /// By reward.
     #[default]
     Reward,
+    /// By advantage.
     Advantage,
 }
 

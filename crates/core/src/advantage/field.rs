@@ -4,7 +4,7 @@ use super::{Baseline, Scale, statistic::mean};
 use crate::memory::Memory;
 
 /// The span of what is remembered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Per {
     /// One number for every prompt, by the group's key.

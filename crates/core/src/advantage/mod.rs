@@ -66,7 +66,7 @@ const fn joined() -> [&'static Entry; COUNT] {
 ///
 /// `baseline = mean` with `scale = none` is Dr. GRPO's; `leave_one_out` with `none` RLOO's; `median`, `mad` and
 /// `drop = pivot` MC-GRPO's; `mean` with `mean` MaxRL's; `none` with `whitened` REINFORCE++'s.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Advantage {
     pub estimator: Estimator,

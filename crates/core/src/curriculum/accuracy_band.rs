@@ -45,7 +45,7 @@ pub(super) fn tail_weight() -> f64 {
 }
 
 /// What lies in the band.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// The mean reward of the last visit.

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::difficulty;
 
 /// A second look at a prompt, changed by how hard it was.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Augment {
+    /// Prompts stay as they are.
     #[default]
     None,
     /// A hint for hard prompts, noise on the input of easy ones.

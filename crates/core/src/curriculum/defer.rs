@@ -16,9 +16,10 @@ pub(super) const NONE: Entry = Entry {
 };
 
 /// Which prompts are put off.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Defer {
+    /// No prompt waits.
     #[default]
     None,
     /// Those whose responses are far from the reference.

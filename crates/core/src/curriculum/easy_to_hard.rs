@@ -42,11 +42,13 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 /// Which end of the sorted row comes first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
+    /// From the easiest on.
     #[default]
     EasyFirst,
+    /// From the hardest on.
     HardFirst,
 }
 

@@ -17,7 +17,7 @@ pub(super) const ALL: Entry = Entry {
 
 /// How much each prompt is wanted: a weight of 1 is always in the row, 0 never, and between them it is in the row of a
 /// step with this probability.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Eligible {
     /// Every prompt.

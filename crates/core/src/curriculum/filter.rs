@@ -16,7 +16,7 @@ pub(super) const KEEP: Entry = Entry {
 };
 
 /// What is done with groups that say nothing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Filter {
     /// They are trained.
@@ -37,7 +37,7 @@ pub enum Filter {
 }
 
 /// What becomes of the groups that a step has too many.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Surplus {
     /// Their prompts come first at the next step, drawn anew by the policy of that step.

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::{adaptive, all_fail, ladder, state};
 
 /// Hints in training. Level 0 is no hint; tests have none.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Hint {
+    /// No hints.
     #[default]
     None,
     /// A level of its own for each prompt, moved by its last accuracy.
@@ -49,7 +50,7 @@ pub enum Hint {
 }
 
 /// What a hinted group is to the group before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Merge {
     /// It takes its place.

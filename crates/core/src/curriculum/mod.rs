@@ -77,7 +77,7 @@ const REFILL: u32 = 2;
 pub type Observed = (usize, Vec<Option<f64>>, Option<f64>);
 
 /// The curriculum of a recipe: one word a key.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Curriculum {
     /// In which order prompts come.

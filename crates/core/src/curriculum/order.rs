@@ -21,7 +21,7 @@ pub(super) const SHUFFLED: Entry = Entry {
 };
 
 /// The order of the eligible prompts.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Order {
     /// Every prompt once an epoch.

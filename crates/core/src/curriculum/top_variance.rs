@@ -44,7 +44,7 @@ pub(super) fn visits() -> u32 {
 }
 
 /// Which variance.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Spread {
     /// Of the mean rewards over time.

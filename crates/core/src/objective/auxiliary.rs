@@ -7,7 +7,7 @@ use crate::{advantage::Credit, trajectory::Comparison};
 /// The likelihood of auxiliaries: `-c sum_t mask_t logp_t / groups`, with `c` the trajectory's own weight or
 /// `coefficient` (ExPO, 2025, arXiv 2507.02834, with 0.04). They have no reward, no advantage and no part in any
 /// statistic or denominator; KL and entropy do not apply to them. The sum is not divided by length.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Auxiliary {
     /// Of a trajectory without a weight of its own; at least 0.
@@ -22,9 +22,10 @@ impl Default for Auxiliary {
 }
 
 /// In which groups auxiliaries are trained.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Apply {
+    /// In every step.
     #[default]
     Always,
     /// Only where members have rewards and none is above 0; elsewhere the coefficient is 0. Ours.

@@ -32,7 +32,7 @@ pub(super) const SAMPLED: Entry = Entry {
 
 /// The context of the ratio's denominator, where a sample was drawn under one context and is scored under another.
 /// Who computes `old_logp` reads this; the objective itself takes the column as it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RatioContext {
     /// The one that the policy is trained under.

@@ -53,7 +53,7 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 /// DisCO.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Disco {
     pub score: Score,
@@ -62,7 +62,7 @@ pub struct Disco {
 }
 
 /// What an answer is scored with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Score {
     /// The mean of `logp`.
@@ -73,7 +73,7 @@ pub enum Score {
 }
 
 /// How wrong answers are taken together.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Negatives {
     /// Alike (DisCO-b).
@@ -97,7 +97,7 @@ impl Default for Negatives {
 }
 
 /// The squared hinge on the divergence from the old policy.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Constraint {
     /// At least 0; 0 is no constraint.
@@ -114,7 +114,7 @@ impl Default for Constraint {
 }
 
 /// Estimators of `KL(old || policy)` from one sampled action.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConstraintEstimator {
     /// `old_logp - logp`

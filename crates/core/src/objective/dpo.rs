@@ -40,7 +40,7 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 /// DPO within groups.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dpo {
     /// Above 0.
@@ -55,7 +55,7 @@ impl Default for Dpo {
 }
 
 /// What is preferred.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Chosen {
     /// Members with reward 1.

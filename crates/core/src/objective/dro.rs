@@ -27,7 +27,7 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 /// Direct reward optimisation, action by action.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dro {
     /// Above 0.

@@ -27,7 +27,7 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 /// Length-unbiased sequence policy optimisation.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Luspo {
     /// In (0, 1].

@@ -100,7 +100,7 @@ pub enum Scope {
 /// The objective: `loss = sum over actions of w (f surrogate + coefficient KL - bonus entropy)`, where the weights `w` are
 /// the final mask over one denominator of the whole optimizer batch, and `f` are factors that are no part of it (a
 /// correction of the mismatch between sampler and trainer, a step weight).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Objective {
     pub surrogate: Surrogate,
@@ -123,7 +123,7 @@ pub struct Objective {
 /// The default is the sampler's own, whole: its rows are those that the sampler computed, so that the first ratio is 1 and
 /// the gap between sampler and trainer can be held to a red line, and every action keeps a log-probability whatever
 /// updates do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RowsAt {
     /// The one at the sampling temperature, before any truncation.

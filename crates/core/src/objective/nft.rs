@@ -58,7 +58,7 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 /// NFT.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Nft {
     /// At least 0.
@@ -77,7 +77,7 @@ impl Default for Nft {
 }
 
 /// What a prompt counts, by its rate `q` of right answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PromptWeight {
     /// `1 - q`

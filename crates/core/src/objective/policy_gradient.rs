@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// `-gate(ratio, coefficient)` of every action.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyGradient {
     pub ratio: RatioLevel,

@@ -35,7 +35,7 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 /// REBEL over the pairs of a group.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rebel {
     /// Above 0.

@@ -37,7 +37,7 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 /// Reg-GRPO.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Regression {
     /// Above 0.

@@ -50,7 +50,7 @@ pub(super) const POLICY_GRADIENT: Entry = Entry {
 };
 
 /// The surrogate whose weighted sum is minimised.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Surrogate {
     /// `-gate(ratio, coefficient)`: the policy gradient under importance weights.

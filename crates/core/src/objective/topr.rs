@@ -24,7 +24,7 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 /// Tapered off-policy REINFORCE.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Topr {
     /// Above 0.

@@ -39,7 +39,7 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 /// Variational sequence-level soft policy optimisation.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Vespo {
     /// At least 0.

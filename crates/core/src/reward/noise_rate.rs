@@ -43,7 +43,7 @@ impl NoiseRate {
 }
 
 /// A rate that is known, or estimated.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum Rate {
     Fixed(f64),
@@ -51,7 +51,7 @@ pub enum Rate {
 }
 
 /// `{ estimated = { .. } }`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Estimated {
     pub estimated: NoiseRate,

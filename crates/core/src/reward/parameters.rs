@@ -94,7 +94,7 @@ macro_rules! parameters {
         $($field:ident: $ty:ty = $default:expr $(=> $word:literal)?, $bound:expr, $meaning:literal;)*
     } $(where |$p:ident| $($holds:expr => $key:literal, $problem:literal;)*)?) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct $name {
             $(#[doc = $meaning] pub $field: $ty,)*
@@ -138,7 +138,7 @@ pub(super) use parameters;
 macro_rules! choice {
     ($(#[$doc:meta])* $name:ident { $(#[$first_doc:meta])* $first:ident, $($(#[$rest_doc:meta])* $rest:ident),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum $name {
             $(#[$first_doc])* #[default] $first,

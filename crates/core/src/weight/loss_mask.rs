@@ -37,7 +37,7 @@ pub(super) const MASK: Entry = Entry {
 };
 
 /// What becomes of a sample that was cut at the cap on new actions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Truncated {
     /// It is trained like any other.

@@ -31,7 +31,7 @@ pub(super) const SCALE: Entry = Entry {
 };
 
 /// What becomes of actions that are flagged as malformed. No part of a denominator.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Malformed {
     /// They count like any others.

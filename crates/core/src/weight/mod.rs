@@ -50,7 +50,7 @@ pub const ENTRIES: &[&Entry] = &[
 pub type Masks = Vec<Vec<Option<Vec<f64>>>>;
 
 /// The weighting of a recipe: one word a key.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Weighting {
     /// Whether samples that were cut are trained.

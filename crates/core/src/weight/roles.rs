@@ -20,7 +20,7 @@ pub(super) const POLICY: Entry = Entry {
 };
 
 /// Which segments are trained. Decides denominators.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Roles {
     /// All that the policy wrote.

@@ -20,7 +20,7 @@ pub(super) const ONE: Entry = Entry {
 };
 
 /// What the surrogate of a step is multiplied with. No part of a denominator.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Step {
     /// 1.

@@ -20,7 +20,7 @@ pub(super) const ALL: Entry = Entry {
 };
 
 /// Which of the actions that the other keys leave are trained. Decides denominators.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Tokens {
     /// All of them.
@@ -43,7 +43,7 @@ pub enum Tokens {
 }
 
 /// Among which actions entropies are ranked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EntropyScope {
     /// Those of one sample.

@@ -13,7 +13,7 @@ use crate::codec::Codec;
 pub const PAIRS: usize = 90 * 90;
 
 /// The task's parameters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Arithmetic {
     /// Pairs of the test split.

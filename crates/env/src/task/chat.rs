@@ -35,7 +35,7 @@ pub struct ChatTemplates {
 }
 
 /// What a prompt asks the model for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ask {
     /// A message of its own: the template's generation prompt ends the text.

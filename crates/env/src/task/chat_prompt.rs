@@ -7,7 +7,7 @@ use super::{Ask, ChatTemplate, Conversation, Date, RowFault, Source, TaskError, 
 use crate::locate::locate;
 
 /// The recipe's `data.chat`: what the chat template is given beside messages.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ChatSection {
     pub ask: Ask,
@@ -30,7 +30,7 @@ pub struct ChatSection {
     pub variables: Map<String, Value>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum TemplateChoice {
     /// One of the model's named templates.

@@ -17,7 +17,7 @@ use super::{
 use crate::{codec::Codec, locate::locate};
 
 /// What to do with a row that makes no item.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnBadRow {
     /// Stop, and name it.
@@ -29,7 +29,7 @@ pub enum OnBadRow {
 
 /// The recipe's `data`: which files, and how a row is read. Templates see every column of the
 /// row as the file has it (see [`super::template`]).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Data {
     /// A file with one JSON object a line, or a Parquet file; `data:NAME` is one of the data folder, `hf:datasets/org/name/FILE` one of the Hub.

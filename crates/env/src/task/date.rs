@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// What chat templates take for today. Displayed and read as `YYYY-MM-DD`.
 ///
 /// A prompt that held the day on which it was made would differ from run to run, so the day is the recipe's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Date {
     year: u16,

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Configured, Described, Means, Verdict, Verifier, VerifierError, View, number::Number};
 
 /// When two answers are the same.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Compare {
     /// The same text, but for blanks around it.
@@ -24,7 +24,7 @@ pub enum Compare {
 /// 1 where the completion's answer is that of the row's column, else 0. The answer is the text
 /// in the first `<tag>..</tag>`, or the rest of the line after the last mark `after`, or with
 /// neither the last number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
     /// The tag's name, such as `answer`. What it holds has no `<` and no `>`.
@@ -33,6 +33,7 @@ pub struct Answer {
     /// The mark, such as `####`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+    /// When two answers are the same.
     #[serde(default)]
     pub compare: Compare,
     /// The column that holds the right answer: a text or a number.

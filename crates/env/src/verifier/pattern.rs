@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Configured, Described, Means, Verdict, Verifier, VerifierError, View};
 
 /// How much of the completion must match.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// All of it.
@@ -18,7 +18,7 @@ pub enum Mode {
 }
 
 /// What a `.` matches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Dot {
     /// All but a newline.
@@ -30,12 +30,15 @@ pub enum Dot {
 
 /// 1 where the completion matches, else 0. The regular expressions are those of the `regex`
 /// crate: they take time linear in the text, and know no look-around and no back-references.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pattern {
+    /// The regular expression.
     pub pattern: String,
+    /// Where it must match.
     #[serde(default)]
     pub mode: Mode,
+    /// What `.` matches.
     #[serde(default)]
     pub dot: Dot,
 }

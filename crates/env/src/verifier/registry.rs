@@ -22,7 +22,7 @@ pub trait Configured {
 macro_rules! verifiers {
     ($($variant:ident($config:ty),)*) => {
         /// The verifiers that a recipe can name.
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
         #[serde(rename_all = "snake_case", deny_unknown_fields)]
         pub enum VerifierConfig {
             $($variant($config),)*

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 /// A server that has the policy's weights and draws in its place.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServerConfig {
     /// `http://HOST:PORT`, without a path.
@@ -39,7 +39,7 @@ pub struct ServerConfig {
 }
 
 /// Whose requests and answers are spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
     /// `/v1/completions` with ids in and out, as vLLM extends the OpenAI API.
@@ -49,7 +49,7 @@ pub enum Protocol {
 }
 
 /// Which distribution vLLM's log-probabilities are of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Logprobs {
     /// The model's, before temperature and truncation.
@@ -60,7 +60,7 @@ pub enum Logprobs {
 }
 
 /// How the server comes by new weights.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Push {
     /// Not at all: it keeps those that it was started with.
@@ -72,7 +72,7 @@ pub enum Push {
 }
 
 /// A directory that this process and the server see.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Shared {
     /// As this process knows it.

@@ -8,7 +8,7 @@ use super::{Evaluated, Evaluation, Greedy, Plan};
 use crate::{error::Error, recipe::Recipe, worker::Workers, world::World};
 
 /// What is looked at on dev, and compared.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum DevMetric {
     /// Share of prompts whose most probable completion is right. More is better.
@@ -17,6 +17,7 @@ pub enum DevMetric {
     /// The probability that at least one of `k` samples is right, unbiased from `samples` (Chen et al. 2021,
     /// arXiv 2107.03374). More is better.
     PassAt {
+        /// Samples of which one must be right; at least 1.
         k: usize,
         /// At least `k`, which it is unless told.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -24,7 +25,10 @@ pub enum DevMetric {
     },
     /// Mean value of a reward term over the most probable completions; those that it could not score are left out. More
     /// is better.
-    Reward { term: String },
+    Reward {
+        /// Its name.
+        term: String,
+    },
     /// Mean of `-logp` over the tokens of the worked solutions, in nats, at temperature 1. Less is better.
     Loss,
 }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ema::EmaSection, evaluate::DevMetric};
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Low {
     /// A word for the recipe; names its runs.
@@ -30,38 +30,54 @@ pub struct Low {
     pub about: String,
     /// Seeds the rl stage: prompt order, sampling, its evaluations.
     pub seed: u64,
+    /// Where tensors live.
     pub device: Device,
     /// In order. `rl` alone unless told.
     pub stages: Option<Vec<StageName>>,
+    /// Where the policy comes from: exactly one of `model` and `new`.
     pub policy: PolicySection,
+    /// A task that makes its own data; excludes `data`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<TaskSection>,
+    /// Which files, and how a row becomes a prompt with its answer; excludes `task`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Data>,
+    /// A stage of likelihood before the rl stage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub supervised: Option<SupervisedSection>,
+    /// How the answers to a prompt are sampled.
     pub rollout: RolloutSection,
+    /// What an answer is worth.
     pub reward: RewardSection,
+    /// How the rewards of a group are compared.
     pub advantage: Advantage,
+    /// What is minimised.
     pub objective: Objective,
+    /// Which actions count, and how much.
     pub weight: Weighting,
+    /// Which prompts come next, and which groups are trained.
     pub curriculum: Curriculum,
+    /// The rl stage: its length, its batches, its optimizer.
     pub train: TrainSection,
+    /// A look before the rl stage whether there is anything to learn.
     pub preflight: PreflightSection,
+    /// Held-out evaluations before, during and after.
     pub eval: EvalSection,
+    /// What is written beside the metrics of the run directory.
     #[serde(skip_serializing_if = "LogSection::is_default")]
     pub log: LogSection,
 }
 
 /// Where tensors live.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Device {
+    /// The processor.
     #[default]
     Cpu,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StageName {
     /// Likelihood of the task's worked solutions.
@@ -71,10 +87,10 @@ pub enum StageName {
 }
 
 /// Exactly one of `model` and `new`, and what of it is trained.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicySection {
-    /// A Hugging Face directory: a path, or `data:NAME` under `COHORT_DATA`.
+    /// A Hugging Face directory: a path, `data:NAME` under `COHORT_DATA`, or `hf:org/name[@revision]` of the Hub and its cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Random weights.
@@ -91,19 +107,26 @@ pub struct PolicySection {
 }
 
 /// A Qwen3-architecture policy with random weights.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewPolicy {
+    /// Which tokenizer; it fixes the vocabulary.
     pub tokenizer: BuiltinTokenizer,
+    /// Numbers a position in the residual stream.
     pub width: usize,
+    /// Decoder layers.
     pub layers: usize,
+    /// Query heads; `kv_heads` divides it.
     pub heads: usize,
+    /// Key and value heads, each shared by `heads / kv_heads` query heads.
     pub kv_heads: usize,
+    /// Numbers a head; even.
     pub head_dim: usize,
     /// Width of the gated MLP.
     pub inner: usize,
     /// Most tokens in a context with its completion.
     pub positions: usize,
+    /// Base of the rotary embedding.
     #[serde(default = "default_theta")]
     pub rope_theta: f64,
     /// Seeds the weights, whatever `seed` is: all seeds of a recipe start from one policy.
@@ -115,7 +138,7 @@ fn default_theta() -> f64 {
     10_000.0
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BuiltinTokenizer {
     /// 64 ids: digits, operators, letters and four tags.
@@ -123,28 +146,39 @@ pub enum BuiltinTokenizer {
 }
 
 /// A task that makes its own data. A recipe has either this or `[data]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum TaskSection {
+    /// Two-digit addition with a chain of thought.
     Arithmetic(Arithmetic),
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SupervisedSection {
     /// The most steps; `until` may end it earlier.
     pub steps: u64,
+    /// Worked solutions a step.
     pub batch_size: usize,
+    /// Learning rate of AdamW at its highest.
     pub lr: f64,
+    /// Steps in which the learning rate rises linearly from 0.
     pub warmup_steps: u64,
+    /// How the learning rate falls after the warmup.
     pub decay: Decay,
+    /// Decay rates of the first and the second moment.
     pub betas: [f64; 2],
+    /// Added to the root of the second moment; above 0.
     pub eps: f64,
+    /// Decoupled decay of the weights a step, times the learning rate.
     pub weight_decay: f64,
+    /// Largest norm of the gradient; above 0.
     pub clip_norm: f64,
+    /// Steps between checkpoints.
     pub save_every: u64,
     /// Seeds the order of its rows and its own evaluations.
     pub seed: u64,
+    /// Ends the stage early.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Until>,
 }
@@ -169,9 +203,10 @@ impl Default for SupervisedSection {
 }
 
 /// Ends a supervised stage at a sampled accuracy on dev.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Until {
+    /// Share of right answers at which the stage ends.
     pub accuracy: f64,
     /// Steps between checks.
     pub check_every: u64,
@@ -179,14 +214,16 @@ pub struct Until {
     pub prompts: usize,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RolloutSection {
+    /// How the group of a prompt comes about.
     pub strategy: StrategySection,
     /// What draws: the policy itself, or a server that has its weights.
     pub sampler: SamplerSource,
     /// Episodes a prompt.
     pub group_size: usize,
+    /// Logits are divided by it before the softmax.
     pub temperature: f32,
     /// Draw from the `k` most probable tokens alone; from all unless told.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -195,6 +232,7 @@ pub struct RolloutSection {
     pub top_p: f64,
     /// Then from those of at least this share of the largest probability; 0 for all.
     pub min_p: f64,
+    /// The cap on a completion, in tokens.
     pub max_new_tokens: usize,
     /// Texts that end a completion, as they come to stand in it; special tokens count as they are written.
     pub stop: Vec<String>,
@@ -226,15 +264,16 @@ impl Default for RolloutSection {
 }
 
 /// What draws the episodes of the rl stage.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SamplerSource {
+    /// The policy itself.
     Own,
     Server(Box<ServerConfig>),
 }
 
 /// What rewards read of a completion that a stop string ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StopInText {
     /// The text before it, as inference servers give it.
@@ -245,23 +284,26 @@ pub enum StopInText {
 }
 
 /// Something that is not drawn.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(untagged, expecting = "expected a text, or a list of token ids")]
 pub enum BadWord {
     /// Its tokens, as they are at the beginning of a text and after a space. Other tokens may spell it too.
     Text(String),
+    /// The ids themselves.
     Ids(Vec<u32>),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StrategySection {
+    /// Every episode is drawn on its own.
     Independent,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RewardSection {
+    /// How the terms become one number.
     pub combine: Combine,
     /// Terms that a verifier scores, by name.
     pub terms: BTreeMap<String, TermSection>,
@@ -281,9 +323,10 @@ impl Default for RewardSection {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TermSection {
+    /// Factor of the term in the combined reward.
     #[serde(default = "default_weight")]
     pub weight: f64,
     /// Only `cohort calc`, which is given the term's values, does without one.
@@ -295,15 +338,17 @@ fn default_weight() -> f64 {
     1.0
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RewardKl {
+    /// Factor of the divergence, above 0.
     pub coefficient: f64,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainSection {
+    /// Steps of the rl stage; the only key that may grow when a run is resumed.
     pub steps: u64,
     /// Ends the stage at the first step that has sampled this many tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -311,14 +356,21 @@ pub struct TrainSection {
     /// Ends the stage at the first step that ends after this many seconds of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_seconds: Option<f64>,
+    /// Groups a step.
     pub prompts_per_step: usize,
     /// Optimizer updates on one batch of rollouts.
     pub inner_epochs: usize,
+    /// Learning rate of AdamW at its highest.
     pub lr: f64,
+    /// Steps in which the learning rate rises linearly from 0.
     pub warmup_steps: u64,
+    /// How the learning rate falls after the warmup.
     pub decay: Decay,
+    /// Decay rates of the first and the second moment.
     pub betas: [f64; 2],
+    /// Added to the root of the second moment; above 0.
     pub eps: f64,
+    /// Decoupled decay of the weights a step, times the learning rate.
     pub weight_decay: f64,
     /// Largest norm of the gradient; above 0.
     pub clip_norm: f64,
@@ -343,7 +395,7 @@ pub struct TrainSection {
     pub activations: ActivationsChoice,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ParallelChoice {
     /// `workers`, or `rows` where the memory plan says that a gradient a worker does not fit, or a batch has fewer
@@ -356,12 +408,13 @@ pub enum ParallelChoice {
     Rows,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ActivationsChoice {
     /// `keep`, or `recompute` where the memory plan says that they do not fit.
     #[default]
     Auto,
+    /// All that the way back needs is held from the way there.
     Keep,
     /// What goes into each layer alone; the layer is computed again on the way back.
     Recompute,
@@ -395,7 +448,7 @@ impl Default for TrainSection {
 }
 
 /// How the reference policy moves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReferenceSection {
     /// It stays what the rl stage started from.
@@ -411,11 +464,12 @@ impl ReferenceSection {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PreflightSection {
     /// Prompts that are sampled before the rl stage.
     pub prompts: usize,
+    /// What happens when no group shows any difference in reward.
     pub no_signal: NoSignal,
 }
 
@@ -426,14 +480,16 @@ impl Default for PreflightSection {
 }
 
 /// What happens when no group shows any difference in reward.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NoSignal {
+    /// The run ends with exit status 4.
     Stop,
+    /// The run says so and goes on.
     Warn,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvalSection {
     /// The reward term that says whether a completion is right (its value is 1).
@@ -480,7 +536,7 @@ fn is_zero(x: &f64) -> bool {
     *x == 0.0
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSection {
     /// What else the metrics are written as.
@@ -494,7 +550,7 @@ impl LogSection {
 }
 
 /// Metrics for other tools; `cohort export` makes the same of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Also {
     /// `tensorboard/` of the run directory: an event file that grows with each commit.

@@ -4,7 +4,7 @@ use cohort_core::Policy;
 use serde::{Deserialize, Serialize};
 
 /// `train.ema`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EmaSection {
     /// How much of the average stays; in [0, 1).
@@ -22,7 +22,7 @@ fn one() -> u64 {
 }
 
 /// A split that nothing is trained on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HeldOut {
     /// Whenever the policy is looked at on dev.

@@ -28,7 +28,7 @@ pub(super) const ENTRIES: [&Entry; 8] = [
 ];
 
 /// The number that is taken off a reward.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Baseline {
     /// 0: plain REINFORCE.

@@ -20,7 +20,7 @@ use crate::{memory::Memory, method_error::MethodError, registry::Entry};
 pub(super) const ENTRIES: [&Entry; 4] = [&compared::ENTRY, &pass_at_k::ENTRY, &best_only::ENTRY, &tree::ENTRY];
 
 /// The kind of advantage.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Estimator {
     /// `(reward - baseline) / scale` in the scope.

@@ -35,10 +35,12 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 /// Whether shared prefixes are weighed down.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reweight {
+    /// Every node counts as it is.
     None,
+    /// By the root of the number of leaves below.
     #[default]
     Leaves,
 }

@@ -33,7 +33,7 @@ pub(super) const ENTRIES: [&Entry; 11] = [
 ];
 
 /// The number that a centred reward is divided by. What is exactly 0 stays 0; a scale of 0 divides nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Scale {
     /// 1.

@@ -38,7 +38,7 @@ pub(super) const ENTRIES: [&Entry; 8] = [
 ];
 
 /// The comparison.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Scope {
     /// The episodes of one prompt.

@@ -30,7 +30,7 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 /// What a missing segment reward is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Lacking {
     /// An error that names it.

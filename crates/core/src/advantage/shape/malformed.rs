@@ -36,11 +36,13 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 /// How the penalty meets the advantage.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
+    /// Minus the penalty, in place of the advantage.
     #[default]
     Replace,
+    /// The penalty is taken off the advantage.
     Add,
 }
 

@@ -25,7 +25,7 @@ pub(super) const ENTRIES: [&Entry; 6] = [
 ];
 
 /// One change; a recipe lists them in the order in which they act.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Shape {
     /// A penalty beyond the N-th segment, and a bonus for a full list.

@@ -24,7 +24,7 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 /// The function of the success rate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
     /// `1 - p`

@@ -18,7 +18,7 @@ pub(super) const ENTRIES: [&Entry; 6] =
 
 /// What the masked sum over actions is divided by. Computed once from the final mask over the whole
 /// optimizer batch, before any backward, so that no split into micro-batches can change it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Denominator {
     /// The mean over sequences of each sequence's mean over its actions. A fully masked sequence counts as one.

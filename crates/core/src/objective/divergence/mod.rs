@@ -21,7 +21,7 @@ pub(super) const ENTRIES: [&Entry; 7] =
     [&k1::ENTRY, &k2::ENTRY, &k3::ENTRY, &k1::ABS, &exact::ENTRY, &corrected::ENTRY, &k3::CLAMPED];
 
 /// A divergence with its coefficient.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Divergence {
     pub estimator: Estimator,
@@ -37,7 +37,7 @@ impl Default for Divergence {
 }
 
 /// Estimators of `KL(policy || reference)`, with `d = logp - ref_logp`. Each variant's file has its formula.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Estimator {
     /// `d`: unbiased in value; as a loss its gradient is 0 in expectation.

@@ -20,7 +20,7 @@ pub use adaptive::next_coefficient;
 pub(super) const ENTRIES: [&Entry; 4] = [&bonus::NONE, &bonus::ENTRY, &adaptive::ENTRY, &band::ENTRY];
 
 /// What the loss does with the entropy of every action's distribution. Each variant's file has its formula.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Entropy {
     /// It is measured and not trained.

@@ -68,7 +68,7 @@ pub(super) fn most() -> f64 {
 }
 
 /// Which candidates are selected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// Those of largest covariance: the same whatever the order of groups.

@@ -35,7 +35,7 @@ pub(super) const ENTRIES: [&Entry; 11] = [
 ];
 
 /// The gate on `ratio * advantage`. Each variant's file has its formula.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Gate {
     /// No gate: the bare ratio.

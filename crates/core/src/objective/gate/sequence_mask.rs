@@ -33,7 +33,7 @@ pub(in crate::objective) const ENTRY: Entry = Entry {
 };
 
 /// Which rows drift is measured from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Against {
     /// The trainer's, at the first pass over the batch.

@@ -31,7 +31,7 @@ pub(super) const ENTRIES: [&Entry; 9] = [
 ];
 
 /// The unit that one ratio covers. With `d_i = logp_i - old_logp_i` over the trained actions (final mask not 0):
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RatioLevel {
     /// 1, with the derivative of `exp(logp - stop(logp))`; `old_logp` is not read.

@@ -18,7 +18,7 @@ pub(super) const ENTRIES: [&Entry; 3] = [&truncate::NONE, &truncate::ENTRY, &mas
 /// A factor on the surrogate of every action, from `w = exp(old_logp - behaviour_logp)`, where the sampler's
 /// log-probability is that under its truncated distribution if it truncated: constant in the derivative,
 /// no part of a denominator, and nothing to divergence and entropy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Mismatch {
     /// 1.
@@ -49,7 +49,7 @@ pub enum Mismatch {
 }
 
 /// The unit that one weight covers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// A weight an action.

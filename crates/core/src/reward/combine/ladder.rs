@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::prelude::*;
 
 /// One step of the ladder.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rung {
     /// The term.

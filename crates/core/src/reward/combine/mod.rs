@@ -43,7 +43,7 @@ pub(super) const ENTRIES: &[&Entry] = &[
 ];
 
 /// How the terms of an episode become its reward.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Combine {
     /// `sum of weight * value` over the terms that scored.

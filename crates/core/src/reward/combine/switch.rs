@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::prelude::*;
 
 /// What decides, and over what.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum By {
     /// The groups with the highest mean of `of`: `share` of those that the batch has, at least one; earlier ones where
@@ -72,7 +72,7 @@ impl Default for By {
 }
 
 /// What is decided by, and by which terms.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Switch {
     /// What decides.

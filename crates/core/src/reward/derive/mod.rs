@@ -24,7 +24,7 @@ mod prelude {
 }
 
 /// A term that is computed and not verified.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Derived {
     /// The name of the new term.
@@ -47,7 +47,7 @@ macro_rules! functions {
         $(pub use $module::$function;)*
 
         /// The function that makes it.
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
         #[serde(rename_all = "snake_case", deny_unknown_fields)]
         pub enum Derive {
             $($function($function),)*
