@@ -26,6 +26,11 @@ impl Failure {
         Self { message: message.to_string(), status: 1 }
     }
 
+    /// No recipe was made.
+    pub fn from_init(error: cohort::init::InitError) -> Self {
+        Self { message: error.to_string(), status: error.exit_status() }
+    }
+
     /// Says what happened on stderr, and gives the status.
     pub fn report(&self) -> ExitCode {
         eprintln!("cohort: {}", self.message);

@@ -18,6 +18,7 @@ pub mod calc;
 pub mod compare;
 pub mod doctor;
 pub mod explain;
+pub mod init;
 pub mod inspect;
 pub mod keys;
 pub mod report;

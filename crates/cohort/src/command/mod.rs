@@ -7,6 +7,7 @@ mod drawing;
 mod eval;
 mod explain;
 mod export;
+mod init;
 mod inspect;
 mod logprobs;
 mod merge;
@@ -33,6 +34,8 @@ use crate::{download::Download, exit::Failure};
 pub enum Command {
     /// Train a policy by a recipe, and say how much better it got
     Train(train::Train),
+    /// Write a first recipe for a model and a data file
+    Init(init::Init),
     /// Advantages, loss and derivatives of a recipe on given numbers
     Calc(calc::Calc),
     /// Evaluate a model on a recipe's task
@@ -75,6 +78,7 @@ impl Command {
             Command::Score(c) => c.run(),
             Command::Sample(c) => c.run(),
             Command::Logprobs(c) => c.run(),
+            Command::Init(c) => c.run(),
             Command::Merge(c) => c.run(),
             Command::Inspect(c) => c.run(),
             Command::Compare(c) => c.run(),

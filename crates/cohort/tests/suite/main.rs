@@ -11,6 +11,7 @@ mod data;
 mod embedded;
 mod explain;
 mod hub;
+mod init;
 mod laws;
 mod real_data;
 mod recipes;
