@@ -3,6 +3,7 @@
 pub mod answer;
 mod described;
 pub mod function;
+pub mod math;
 mod means;
 pub mod number;
 pub mod pattern;

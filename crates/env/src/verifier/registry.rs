@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Described, Means, Verifier, VerifierError, answer::Answer, pattern::Pattern};
+use super::{Described, Means, Verifier, VerifierError, answer::Answer, math::MathAnswer, pattern::Pattern};
 
 /// The parameters of a verifier, as a recipe writes them.
 pub trait Configured {
@@ -52,6 +52,7 @@ macro_rules! verifiers {
 verifiers! {
     Regex(Pattern),
     Answer(Answer),
+    MathAnswer(MathAnswer),
 }
 
 #[cfg(test)]
