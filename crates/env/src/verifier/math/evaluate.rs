@@ -194,10 +194,12 @@ fn determinant(rows: &[Vec<Expression>], at: Point) -> Option<Complex> {
             product = real(0.0).minus(product);
         }
         product = product.times(m[column][column]);
-        for row in column + 1..size {
-            let factor = m[row][column].over(m[column][column]);
-            for k in column..size {
-                m[row][k] = m[row][k].minus(factor.times(m[column][k]));
+        let (above, below) = m.split_at_mut(column + 1);
+        let Some(pivot) = above.last() else { break };
+        for row in below {
+            let factor = row[column].over(pivot[column]);
+            for (entry, over) in row.iter_mut().zip(pivot).skip(column) {
+                *entry = entry.minus(factor.times(*over));
             }
         }
     }

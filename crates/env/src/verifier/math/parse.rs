@@ -126,7 +126,7 @@ impl Parser {
         if groups.iter().any(|group| group.len() != size) {
             return Some(Expression::List(groups.into_iter().flatten().collect()));
         }
-        Some(Expression::List(groups.into_iter().map(|group| Expression::List(group)).collect()))
+        Some(Expression::List(groups.into_iter().map(Expression::List).collect()))
     }
 
     fn chain(&mut self) -> Option<Expression> {
@@ -180,11 +180,8 @@ impl Parser {
                 _ => parser.term()?,
             };
             let mut terms = vec![first];
-            loop {
-                let sign = match parser.peek() {
-                    Some(sign @ (Token::Plus | Token::Minus | Token::PlusMinus | Token::MinusPlus)) => sign.clone(),
-                    _ => break,
-                };
+            while let Some(sign @ (Token::Plus | Token::Minus | Token::PlusMinus | Token::MinusPlus)) = parser.peek() {
+                let sign = sign.clone();
                 parser.at += 1;
                 let term = parser.term()?;
                 match sign {
