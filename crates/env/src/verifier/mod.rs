@@ -1,14 +1,26 @@
 //! What a reward term says of a completion.
 
 pub mod answer;
+mod columns;
 mod described;
+pub mod fenced;
+pub mod format;
 pub mod function;
+pub mod geometry;
+pub mod json;
+pub mod length;
 pub mod math;
 mod means;
 pub mod number;
 pub mod pattern;
+mod pure;
+pub mod ranking;
+mod reading;
 mod registry;
+pub mod signal;
+pub mod text;
 mod verdict;
+mod words;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -243,3 +255,7 @@ mod tests {
         assert_eq!(outcomes(&["a", ""]), vec![Outcome::error("`longest` gave 1 verdicts on 2 completions"); 2]);
     }
 }
+
+#[cfg(test)]
+#[path = "pure_tests.rs"]
+mod pure_tests;

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Described, Means, Verifier, VerifierError, answer::Answer, math::MathAnswer, pattern::Pattern};
+use super::{
+    Described, Means, Verifier, VerifierError, answer::Answer, format, geometry, json, length, math::MathAnswer,
+    pattern::Pattern, ranking, signal, text,
+};
 
 /// The parameters of a verifier, as a recipe writes them.
 pub trait Configured {
@@ -53,6 +56,43 @@ verifiers! {
     Regex(Pattern),
     Answer(Answer),
     MathAnswer(MathAnswer),
+    Ndcg(ranking::ndcg::Ndcg),
+    RecallAtK(ranking::recall::RecallAtK),
+    Mrr(ranking::mrr::Mrr),
+    ScoreDivergence(ranking::divergence::ScoreDivergence),
+    Catalogue(ranking::catalogue::Catalogue),
+    RankGains(ranking::gains::RankGains),
+    JsonSchema(json::schema::JsonSchema),
+    FieldF1(json::field_f1::FieldF1),
+    Tags(format::tags::Tags),
+    MultipleChoice(format::choice::MultipleChoice),
+    Categorical(format::categorical::Categorical),
+    Abstention(format::abstention::Abstention),
+    Numeric(format::numeric::Numeric),
+    SetMatch(format::sets::SetMatch),
+    Coverage(format::coverage::Coverage),
+    Metadata(format::coverage::Metadata),
+    Length(length::Length),
+    EditSimilarity(text::edit::EditSimilarity),
+    DifflibRatio(text::difflib::DifflibRatio),
+    Wer(text::error_rate::Wer),
+    Cer(text::error_rate::Cer),
+    Rouge(text::rouge::Rouge),
+    Bleu(text::bleu::Bleu),
+    NgramJaccard(text::ngram::NgramJaccard),
+    Repetition(text::repetition::Repetition),
+    Redundancy(text::repetition::Redundancy),
+    Iou(geometry::iou::Iou),
+    MatchedBoxes(geometry::matched::MatchedBoxes),
+    MatchedPoints(geometry::matched::MatchedPoints),
+    TemporalIou(geometry::interval::TemporalIou),
+    PathFidelity(geometry::path::PathFidelity),
+    WeightedActions(geometry::actions::WeightedActions),
+    Ssim(signal::image::Ssim),
+    EdgeSimilarity(signal::image::EdgeSimilarity),
+    ForegroundSimilarity(signal::image::ForegroundSimilarity),
+    PitchAccuracy(signal::pitch::PitchAccuracy),
+    LogSpectral(signal::spectrum::LogSpectral),
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use self::{compare::same_extracted, extract::extract};
 use super::{Configured, Described, Means, Verdict, Verifier, VerifierError, View};
 
 /// The parameters of `math_answer`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MathAnswer {
     /// Significant digits to which decimals and their partners agree, 1 to 15.
