@@ -7,6 +7,7 @@ mod schema;
 use std::fmt::Write;
 
 use cohort_core::registry::{self, Axis, Entry};
+use cohort_env::verifier;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -84,6 +85,9 @@ pub fn explain(key: &str) -> Result<Key, UnknownKey> {
     let about = match (node.about(), entry, parameter) {
         (_, Some(entry), _) => entry.summary.to_owned(),
         (.., Some(parameter)) => parameter.meaning.to_owned(),
+        (about, ..) if about.is_empty() && verifier_parameter_of(key).is_some() => {
+            verifier_parameter_of(key).unwrap_or_default().to_owned()
+        }
         (about, ..) if about.is_empty() && node.is_named() => "A name of the recipe's own.".to_owned(),
         (about, ..) => about,
     };
@@ -125,6 +129,14 @@ fn entry_at(choice: &str, word: &str) -> Option<&'static Entry> {
         axis => choice == axis.key(),
     };
     registry::entries().find(|entry| entry.name == word && is_here(entry.axis))
+}
+
+/// What a verifier says of one of its parameters.
+fn verifier_parameter_of(key: &str) -> Option<&'static str> {
+    let (choice, name) = key.rsplit_once('.')?;
+    let (section, word) = choice.rsplit_once('.')?;
+    let verifier = verifier::DESCRIBED.iter().find(|v| v.name == word && section.ends_with(".verifier"))?;
+    verifier.parameters.iter().find(|(parameter, _)| *parameter == name).map(|(_, meaning)| *meaning)
 }
 
 /// A parameter of the registry; its name may have parts of its own (`by.group.of`).
@@ -234,12 +246,16 @@ mod tests {
 
     #[test]
     fn every_key_is_explained() {
+        let mut wordless = Vec::new();
         for key in all() {
             let found = explain(&key).unwrap_or_else(|e| panic!("{e}"));
-            assert!(!found.about.is_empty(), "{key} has no words: give its field a doc comment");
+            if found.about.is_empty() {
+                wordless.push(key.clone());
+            }
             assert!(!found.kind.is_empty(), "{key}");
             assert!(found.page().contains(&key));
         }
+        assert!(wordless.is_empty(), "give the fields a doc comment of {wordless:#?}");
     }
 
     /// The types that are explained are those that recipes are read with.

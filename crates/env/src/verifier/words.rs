@@ -11,10 +11,12 @@ pub(super) const LONGEST: usize = 200_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
+    /// Unicode scalar values.
     #[default]
     Characters,
     /// What stands between blanks, as it is written.
     Words,
+    /// Lines, without their ends.
     Lines,
 }
 

@@ -36,6 +36,7 @@ pub enum Credit {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
+    /// Anything, nothing too.
     #[default]
     Any,
     /// More than blanks.

@@ -16,7 +16,9 @@ use super::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
+    /// Unicode scalar values.
     Characters,
+    /// What stands between blanks.
     Words,
     /// Of the whole completion, whatever `tag` says.
     #[default]

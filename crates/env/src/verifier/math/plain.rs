@@ -186,7 +186,7 @@ fn number_around(text: &str, digit: usize) -> (Option<Cow<'_, str>>, usize) {
     let after = text[end..].chars().next();
     // LaTeX without delimiters is read as a whole.
     if matches!(before, Some('{' | '}' | '^' | '_' | '\\')) || matches!(after, Some('}' | '{' | '^' | '\\')) {
-        let word_start = text[..start].rfind(char::is_whitespace).map_or(0, |at| at + 1);
+        let word_start = text[..start].trim_end_matches(|c: char| !c.is_whitespace()).len();
         let word_end = end + text[end..].find(char::is_whitespace).unwrap_or(text.len() - end);
         let word = text[word_start..word_end].trim_end_matches(['.', ',']);
         let is_percent = text[end..].starts_with("\\%");
@@ -209,8 +209,11 @@ fn number_around(text: &str, digit: usize) -> (Option<Cow<'_, str>>, usize) {
     if let Some(stripped) = text[..sign].strip_suffix('$') {
         sign = stripped.len();
     }
-    let negative = text[..sign].ends_with(['-', '−'])
-        && !text[..sign].trim_end_matches(['-', '−']).trim_end().ends_with(|c: char| c.is_alphanumeric() || c == ')');
+    // `x-3` and `5 -3` are no signs, `costs -3` is.
+    let unsigned = text[..sign].trim_end_matches(['-', '−']);
+    let negative = unsigned.len() < sign
+        && !unsigned.ends_with(char::is_alphanumeric)
+        && !unsigned.trim_end().ends_with(|c: char| c.is_numeric() || c == ')');
     let number = decimal_comma(&text[start..end]);
     let after = text[end..].trim_start();
     let percent =

@@ -14,7 +14,9 @@ pub enum First {
     /// From 0 where the completion names 0, from 1 where it names as many as there are documents, else from 0.
     #[default]
     Auto,
+    /// The first document is 0.
     Zero,
+    /// The first document is 1.
     One,
 }
 

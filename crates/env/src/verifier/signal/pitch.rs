@@ -17,6 +17,7 @@ use super::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Octaves {
+    /// A pitch an octave off is wrong.
     #[default]
     Count,
     /// Raw chroma accuracy.

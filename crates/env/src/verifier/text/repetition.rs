@@ -63,6 +63,7 @@ pub enum Items {
     /// What ends with `.`, `!`, `?` or a line.
     #[default]
     Sentences,
+    /// Lines that are not blank.
     Lines,
     /// The elements of a JSON list; a text that is none has no items.
     Json,
