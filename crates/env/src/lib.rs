@@ -18,7 +18,7 @@ pub use task::{
     Origin, RowFault, SkippedRows, Source, SpecialTokens, Split, Task, TaskError, TemplateChoice,
 };
 pub use verifier::{
-    IntoOutcome, Means, Verdict, Verifier, VerifierConfig, VerifierError, View, from_fn, judge, judge_one,
+    IntoOutcome, Means, Sandbox, Verdict, Verifier, VerifierConfig, VerifierError, View, from_fn, judge, judge_one,
 };
 
 #[cfg(test)]

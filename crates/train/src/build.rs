@@ -7,7 +7,7 @@ use std::{
 };
 
 use cohort_core::{Controls, Policy, Sampler, SingleTurn, Stream};
-use cohort_env::{Codec, CodecError, Data, Limits, Means, Source, TaskError, VerifierConfig, locate};
+use cohort_env::{Codec, CodecError, Data, Limits, Means, Sandbox, Source, TaskError, VerifierConfig, locate};
 use cohort_hub::{Hub, HubError, Reference, Settings};
 use cohort_model::{
     AdapterConfig, Architecture, Blueprint, ConfigError, ModelError, Opening, Selection, TextPolicy, TextTokenizer,
@@ -38,6 +38,8 @@ pub struct Places {
     pub cache: Option<PathBuf>,
     /// The directory of the run, where there is one.
     pub run_dir: Option<PathBuf>,
+    /// What generated programs run in, where they run.
+    pub sandbox: Sandbox,
     /// Where `hf:org/name` is.
     pub hub: Hub,
 }
@@ -50,6 +52,7 @@ impl Places {
             data: std::env::var_os("COHORT_DATA").filter(|v| !v.is_empty()).map(PathBuf::from),
             cache: cache_folder(variable),
             run_dir: None,
+            sandbox: Sandbox::default(),
             hub: Hub::new(Settings::of_environment()),
         }
     }
@@ -60,6 +63,7 @@ impl Places {
             data: self.data.clone(),
             cache: self.cache.as_ref().map(|cache| cache.join("verifiers")),
             run_dir: self.run_dir.clone(),
+            sandbox: self.sandbox,
             variables: Arc::new(|name| std::env::var(name).ok()),
         }
     }

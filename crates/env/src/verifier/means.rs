@@ -2,8 +2,47 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
+use cohort_sandbox::{Jail, JailError};
+use serde::{Deserialize, Serialize};
+
+use super::VerifierError;
+
 /// Looks a variable of the environment up.
 pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// What stands between programs that a model wrote and this machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sandbox {
+    /// A jail; without a layer that matters, nothing is run.
+    #[default]
+    Jail,
+    /// Nothing: they run with the rights of the user, within limits alone. For programs that can be trusted.
+    None,
+}
+
+impl Sandbox {
+    /// The place to run generated programs in.
+    ///
+    /// # Errors
+    /// The kernel does not give a layer that matters.
+    pub fn jail(self) -> Result<Jail, VerifierError> {
+        match self {
+            Sandbox::None => Ok(Jail::unconfined()),
+            Sandbox::Jail => Jail::of_this_kernel().map_err(|e| match e {
+                JailError::Missing { layer, reason } => VerifierError::Missing {
+                    what: format!("generated programs are not run without the sandbox's layer `{layer}`: {reason}"),
+                    hint: "`cohort doctor` lists the layers; reward.sandbox = \"none\" runs programs without them, with your rights"
+                        .to_owned(),
+                },
+                other => VerifierError::Missing {
+                    what: other.to_string(),
+                    hint: "reward.sandbox = \"none\" runs generated programs without a sandbox, with your rights".to_owned(),
+                },
+            }),
+        }
+    }
+}
 
 /// The surroundings of a verifier. This crate reads no environment variable itself.
 #[derive(Clone)]
@@ -14,24 +53,27 @@ pub struct Means {
     pub cache: Option<PathBuf>,
     /// The directory of the run, where there is one.
     pub run_dir: Option<PathBuf>,
+    /// What generated programs run in.
+    pub sandbox: Sandbox,
     /// Keys of services are read through it, by the names that a recipe gives.
     pub variables: Variables,
 }
 
 impl Default for Means {
-    /// No folders, no variables.
+    /// No folders, no variables; a jail.
     fn default() -> Self {
-        Self { data: None, cache: None, run_dir: None, variables: Arc::new(|_| None) }
+        Self { data: None, cache: None, run_dir: None, sandbox: Sandbox::Jail, variables: Arc::new(|_| None) }
     }
 }
 
 impl fmt::Debug for Means {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { data, cache, run_dir, variables: _ } = self;
+        let Self { data, cache, run_dir, sandbox, variables: _ } = self;
         f.debug_struct("Means")
             .field("data", data)
             .field("cache", cache)
             .field("run_dir", run_dir)
+            .field("sandbox", sandbox)
             .finish_non_exhaustive()
     }
 }

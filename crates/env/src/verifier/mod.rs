@@ -31,7 +31,7 @@ pub use self::{
     answer::Answer,
     described::Described,
     function::{IntoOutcome, from_fn},
-    means::{Means, Variables},
+    means::{Means, Sandbox, Variables},
     pattern::Pattern,
     registry::{Configured, DESCRIBED, VerifierConfig},
     verdict::Verdict,
