@@ -60,3 +60,14 @@ impl Action {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_one_whoever_chose_it() {
+        assert_eq!([Action::sampled(7), Action::given(7)].map(|action| action.token()), [Some(7), Some(7)]);
+        assert_eq!(Action { choice: Choice::Payload(PayloadKey(7)), ..Action::sampled(7) }.token(), None);
+    }
+}

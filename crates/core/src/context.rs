@@ -88,5 +88,6 @@ mod tests {
         mixed.push_tokens(&[2, 3]);
         assert_eq!(mixed.as_tokens(), None);
         assert_eq!(mixed.token_count(), 3);
+        assert_eq!(mixed.spans(), [Span::Tokens(vec![1]), Span::Payload(PayloadKey(7)), Span::Tokens(vec![2, 3])]);
     }
 }

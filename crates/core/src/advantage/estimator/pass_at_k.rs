@@ -53,10 +53,8 @@ fn share(a: usize, b: usize, k: usize) -> f64 {
 /// One advantage a reward; zeros where there are fewer than k.
 pub(super) fn advantages(rewards: &[f64], k: usize, divide: bool) -> Vec<f64> {
     let n = rewards.len();
-    if n < k || k == 0 {
-        return vec![0.0; n];
-    }
     let failures = rewards.iter().filter(|r| **r == 0.0).count();
+    // Fewer than k are never all missed.
     let missed = share(failures, n, k);
     let scale = (missed * (1.0 - missed)).sqrt();
     if scale == 0.0 {

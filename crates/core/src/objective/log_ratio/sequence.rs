@@ -62,3 +62,20 @@ pub(super) fn of<'a>(seen: &Seen<'a>, mask: &[f64], mean: Mean, slope: Slope) ->
     };
     Ratios { values: vec![(sum * share).exp(); mask.len()], back }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{advantage::Credit, row::Rows, trajectory::Trajectory};
+
+    #[test]
+    fn a_sequence_that_nobody_trains_has_the_ratio_one() {
+        let rows = Rows { logp: vec![-1.0, -9.0], ..Rows::default() };
+        let (trajectory, credit) = (Trajectory::default(), Credit::uniform(1.0, 2));
+        let seen = Seen { trajectory: &trajectory, credit: &credit, rows: &rows, old_logp: &[-1.5, -1.0] };
+        for slope in [Slope::All, Slope::Own] {
+            assert_eq!(of(&seen, &[0.0, 0.0], Mean::Yes, slope).values, [1.0, 1.0]);
+        }
+        assert_eq!(of(&seen, &[1.0, 0.0], Mean::Yes, Slope::All).values, [0.5f64.exp(); 2]);
+    }
+}
