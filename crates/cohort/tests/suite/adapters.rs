@@ -2,10 +2,9 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use safetensors::SafeTensors;
 use serde_json::Value;
 
-use crate::common::{Place, Running, TINY, line_count, model};
+use crate::common::{Place, Running, TINY, line_count, model, tensors};
 
 /// [`TINY`] on a model directory, with these keys of its policy.
 fn place(policy: &str) -> Place {
@@ -17,16 +16,6 @@ fn place(policy: &str) -> Place {
 }
 
 const LORA: &str = "train.lora = { rank = 4, alpha = 8 }";
-
-/// The tensors of a file: dtype, shape and bytes by name.
-fn tensors(file: &Path) -> BTreeMap<String, (String, Vec<usize>, Vec<u8>)> {
-    let bytes = fs::read(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-    let whole = SafeTensors::deserialize(&bytes).expect("a whole file");
-    let part = |(name, t): (&str, safetensors::tensor::TensorView)| {
-        (name.to_owned(), (format!("{:?}", t.dtype()), t.shape().to_vec(), t.data().to_vec()))
-    };
-    whole.iter().map(part).collect()
-}
 
 fn logprobs(place: &Place, model: &str) -> Vec<f64> {
     let rows = place.write("rows.jsonl", "{\"prompt_ids\":[5,6,9],\"completion_ids\":[7,11,30,2,1]}\n");

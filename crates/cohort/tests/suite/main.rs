@@ -2,6 +2,7 @@
 
 mod adapters;
 mod algorithms;
+mod architectures;
 mod best;
 mod calc;
 mod checkpoints;

@@ -2,13 +2,11 @@
 
 use cohort_testing::shared_data;
 
-use crate::common::{Place, Ran, model};
+use crate::common::{Place, Ran, model, repository_recipe};
 
 /// A recipe of the repository, limited to what a test can afford.
 fn run(name: &str, place: &Place, more: &[&str]) -> Ran {
-    let recipe = format!("{}/../../recipes/{name}.toml", env!("CARGO_MANIFEST_DIR"));
-    let mut command = place.command(&["train", &recipe, "--run-dir", "run"]);
-    Ran::of(command.args(more.iter().flat_map(|key| ["--set", key])).output().expect("it runs"))
+    repository_recipe(name, place, "run", more)
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use safetensors::SafeTensors;
 use serde_json::Value;
 
 /// Random weights, dense rewards: there is a signal from the first step on.
@@ -184,6 +185,23 @@ impl Ran {
 
 fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A recipe of the repository, run with more keys in `place`.
+pub fn repository_recipe(name: &str, place: &Place, run: &str, keys: &[&str]) -> Ran {
+    let recipe = format!("{}/../../recipes/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+    let mut command = place.command(&["train", &recipe, "--run-dir", run]);
+    Ran::of(command.args(keys.iter().flat_map(|key| ["--set", key])).output().expect("it runs"))
+}
+
+/// The tensors of a safetensors file: dtype, shape and bytes by name.
+pub fn tensors(file: &Path) -> BTreeMap<String, (String, Vec<usize>, Vec<u8>)> {
+    let bytes = fs::read(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    let whole = SafeTensors::deserialize(&bytes).expect("a whole file");
+    let part = |(name, t): (&str, safetensors::tensor::TensorView)| {
+        (name.to_owned(), (format!("{:?}", t.dtype()), t.shape().to_vec(), t.data().to_vec()))
+    };
+    whole.iter().map(part).collect()
 }
 
 /// A process that is killed when the test ends before it does.
