@@ -278,6 +278,14 @@ pub trait Policy: Sampler {
         self.read(index, &mut |values| show_bytes(values, look));
     }
 
+    /// Every tensor that is computed with and not trained, as it is held. Nothing where a policy trains all that it has.
+    fn frozen(&self) -> Vec<StoredTensor> {
+        Vec::new()
+    }
+
+    /// Shows the bytes of tensor `index` of [`Policy::frozen`], as [`Policy::read_stored`] does.
+    fn read_frozen(&self, _index: usize, _look: &mut dyn FnMut(&[u8])) {}
+
     /// A copy whose trained parameters have storage of their own; what is frozen is shared.
     fn duplicate(&self) -> Box<dyn Policy>;
 

@@ -313,6 +313,20 @@ impl TextPolicy {
         (0..self.parameters.infos.len()).filter(move |&index| !is_adapter || self.parameters.is_adapter(index))
     }
 
+    fn frozen_indices(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.weights.count()).filter(|&index| self.weights.slot(index).is_none())
+    }
+
+    /// Parameter `index`, in what it is held in unless told.
+    fn stored_tensor(&self, index: usize, written: Option<NumberType>) -> StoredTensor {
+        let ParameterInfo { name, shape } = self.parameters.infos[index].clone();
+        let numbers = written.unwrap_or(match self.weights.values(index) {
+            Matrix::F32(_) => NumberType::F32,
+            Matrix::Bf16(_) => NumberType::Bf16,
+        });
+        StoredTensor { name, shape, numbers }
+    }
+
     /// Whether every adapter adds 0, as it does at its start.
     fn is_base(&self) -> bool {
         let adapters = self.parameters.layers.iter().flat_map(|layer| layer.projections()).filter_map(|p| p.adapter);
@@ -385,6 +399,25 @@ fn deal(
     Ok(())
 }
 
+/// Shows values as little-endian bytes of `written`, or of what they are held in.
+fn show(values: Matrix, written: Option<NumberType>, look: &mut dyn FnMut(&[u8])) {
+    match (values, written) {
+        (Matrix::F32(values), Some(NumberType::Bf16)) => values.chunks(16_384).for_each(|part| {
+            let bytes: Vec<u8> = part.iter().flat_map(|&v| bf16::from_f32(v).to_le_bytes()).collect();
+            look(&bytes);
+        }),
+        (Matrix::F32(values), _) => show_bytes(values, look),
+        (Matrix::Bf16(values), Some(NumberType::F32)) => values.chunks(16_384).for_each(|part| {
+            let wide: Vec<f32> = part.iter().map(|v| v.to_f32()).collect();
+            show_bytes(&wide, look);
+        }),
+        (Matrix::Bf16(values), _) => values.chunks(16_384).for_each(|part| {
+            let bytes: Vec<u8> = part.iter().flat_map(|v| v.to_le_bytes()).collect();
+            look(&bytes);
+        }),
+    }
+}
+
 impl Sampler for TextPolicy {
     fn sample(&self, requests: &[Request]) -> Result<Vec<Sample>, PolicyError> {
         decoder::sample(&self.model(), self.limits(), self.tokenizer.as_ref(), requests)
@@ -454,33 +487,22 @@ impl Policy for TextPolicy {
     }
 
     fn stored(&self) -> Vec<StoredTensor> {
-        let stored = |index: usize| {
-            let ParameterInfo { name, shape } = self.parameters.infos[index].clone();
-            let numbers = self.written.unwrap_or(match self.weights.values(index) {
-                Matrix::F32(_) => NumberType::F32,
-                Matrix::Bf16(_) => NumberType::Bf16,
-            });
-            StoredTensor { name, shape, numbers }
-        };
-        self.stored_indices().map(stored).collect()
+        self.stored_indices().map(|index| self.stored_tensor(index, self.written)).collect()
     }
 
     fn read_stored(&self, index: usize, look: &mut dyn FnMut(&[u8])) {
-        let Some(index) = self.stored_indices().nth(index) else { return };
-        match (self.weights.values(index), self.written) {
-            (Matrix::F32(values), Some(NumberType::Bf16)) => values.chunks(16_384).for_each(|part| {
-                let bytes: Vec<u8> = part.iter().flat_map(|&v| bf16::from_f32(v).to_le_bytes()).collect();
-                look(&bytes);
-            }),
-            (Matrix::F32(values), _) => show_bytes(values, look),
-            (Matrix::Bf16(values), Some(NumberType::F32)) => values.chunks(16_384).for_each(|part| {
-                let wide: Vec<f32> = part.iter().map(|v| v.to_f32()).collect();
-                show_bytes(&wide, look);
-            }),
-            (Matrix::Bf16(values), _) => values.chunks(16_384).for_each(|part| {
-                let bytes: Vec<u8> = part.iter().flat_map(|v| v.to_le_bytes()).collect();
-                look(&bytes);
-            }),
+        if let Some(index) = self.stored_indices().nth(index) {
+            show(self.weights.values(index), self.written, look);
+        }
+    }
+
+    fn frozen(&self) -> Vec<StoredTensor> {
+        self.frozen_indices().map(|index| self.stored_tensor(index, None)).collect()
+    }
+
+    fn read_frozen(&self, index: usize, look: &mut dyn FnMut(&[u8])) {
+        if let Some(index) = self.frozen_indices().nth(index) {
+            show(self.weights.values(index), None, look);
         }
     }
 

@@ -75,6 +75,7 @@ impl Error {
                 RunDirError::NotADirectory { .. }
                 | RunDirError::NotEmpty { .. }
                 | RunDirError::Differs { .. }
+                | RunDirError::OtherWeights { .. }
                 | RunDirError::Busy { .. },
             ) => 2,
             Error::Method { .. } | Error::NotEmpty { .. } => 2,

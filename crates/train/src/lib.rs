@@ -23,7 +23,7 @@ pub use evaluate::preflight;
 pub use memory::MemoryPlan;
 pub use recipe::{Recipe, RecipeError};
 pub use run::{Options, Seconds, Setup, Summary, cold_start, observe, run_dir, session, train};
-use run::{ledger, lock, timing};
+use run::{ledger, lock, origin, timing};
 use sampling::outside;
 pub use sampling::{bad_words::bad_words, world};
 pub use update::{Division, Masks, Parallel, Workers, ema};

@@ -1,10 +1,10 @@
 //! What is trained of a model: adapters, some of its parameters, or some of their entries; and what is written of it.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs};
 
 use serde_json::Value;
 
-use crate::common::{Place, Running, TINY, line_count, model, tensors};
+use crate::common::{COLD, Place, Running, TINY, line_count, model, tensors};
 
 /// [`TINY`] on a model directory, with these keys of its policy.
 fn place(policy: &str) -> Place {
@@ -58,6 +58,43 @@ fn an_adapter_run_resumes_to_the_bit_and_holds_nothing_but_the_adapter() {
     for part in ["library_name: peft", "| base | model |", "| step | 6 |", hash.as_str().expect("a hash")] {
         assert!(card.contains(part), "{part} in {card}");
     }
+}
+
+/// An adapter's checkpoint has no number of its base, so the run remembers which it was.
+#[test]
+fn a_run_goes_on_from_the_base_that_it_was_started_with() {
+    let place = place(LORA);
+    let base = place.path("model/model.safetensors");
+    let given = fs::read(&base).expect("a model");
+    place.train("run", &["--set", "train.steps=2"]).well();
+    let more = ["--resume", "--set", "train.steps=4"];
+    model::flip(&base, "model.layers.0.mlp.up_proj.weight");
+    let manifest = place.bytes("run/manifest.json");
+    place.train("run", &more).failed(2, &["the weights of `policy`", "was started from", "replaced", "--run-dir"]);
+    assert_eq!(place.bytes("run/manifest.json"), manifest, "a refusal leaves the run as it was");
+    fs::write(&base, given).expect("ours");
+    place.train("run", &more).well();
+    place.train("whole", &["--set", "train.steps=4"]).well();
+    let adapter = |run: &str| place.bytes(&format!("{run}/checkpoints/last/adapter_model.safetensors"));
+    assert_eq!(adapter("run"), adapter("whole"));
+}
+
+#[test]
+fn a_cold_start_is_cached_for_its_base_alone() {
+    let place = place(LORA);
+    let recipe = fs::read_to_string(place.path("recipe.toml")).expect("a recipe");
+    place.write("recipe.toml", &format!("stages = [\"supervised\", \"rl\"]\n{recipe}{COLD}"));
+    let is_cached = |run: &str| {
+        let ran = place.train(run, &["--set", "train.steps=1"]).well();
+        ran.stderr.contains("from the cache")
+    };
+    let base = place.path("model/model.safetensors");
+    assert!(!is_cached("first"));
+    assert!(is_cached("second"));
+    model::flip(&base, "model.layers.0.mlp.up_proj.weight");
+    assert!(!is_cached("other"), "a bit of the frozen base is another start");
+    model::flip(&base, "model.layers.0.mlp.up_proj.weight");
+    assert!(is_cached("third"));
 }
 
 #[test]

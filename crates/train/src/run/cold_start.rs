@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Version of everything in the code that decides a cold start's bits besides the recipe; raised when that changes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Where a recipe's cold start is cached.
 pub struct ColdStart {
@@ -24,8 +24,8 @@ pub struct ColdStart {
 }
 
 impl ColdStart {
-    /// The entry of `recipe` below `cache`, for a policy that starts from `origin` (the sum of its weights, or nothing
-    /// where the recipe says it all) and a task that `task` sums up. `None` without a supervised stage.
+    /// The entry of `recipe` below `cache`, for a policy that starts from `origin` (the sum of its weights, frozen ones
+    /// too) and a task that `task` sums up. `None` without a supervised stage.
     pub fn entry(recipe: &Recipe, cache: &Path, origin: &str, task: &str) -> Option<Self> {
         let text = recipe.cold_start_text()?;
         let level = cohort_kernels::level().name();

@@ -5,6 +5,7 @@ pub(crate) mod ledger;
 mod live;
 pub(crate) mod lock;
 pub mod observe;
+pub(crate) mod origin;
 pub mod run_dir;
 pub mod session;
 pub(crate) mod timing;
@@ -35,6 +36,7 @@ use crate::{
     memory::{self, Load, MemoryPlan, Peak, Wish, available_bytes, peak_rss_bytes},
     observe::{Event, Observer},
     optimizer::Optimizer,
+    origin::origin_sum,
     outside::Outside,
     preflight::{Preflight, preflight},
     recipe::{Recipe, hex, low::ReferenceSection},
@@ -138,6 +140,11 @@ pub fn train(recipe: &Recipe, setup: Setup, options: &Options, observer: &mut dy
     {
         return read_summary(&options.run_dir);
     }
+    let workers = Workers::new(options.workers.or(recipe.train.workers));
+    let origin = origin_sum(setup.policy.as_ref(), &setup.masks, workers)?;
+    if let Some(manifest) = &recorded {
+        manifest.hold_origin(&options.run_dir, &origin)?;
+    }
     let committed = recorded.as_ref().map_or(0, |m| m.committed.rollouts);
     let ledger = match options.start {
         Start::Fresh => Ledger::default(),
@@ -150,8 +157,9 @@ pub fn train(recipe: &Recipe, setup: Setup, options: &Options, observer: &mut dy
     directory.manifest.state = RunState::Running;
     directory.manifest.reason = None;
     directory.manifest.asked_steps = recipe.train.steps;
+    directory.manifest.origin_sha256 = Some(origin);
     directory.save_manifest()?;
-    let result = go(recipe, setup, options, directory, ledger, observer);
+    let result = go(recipe, setup, options, workers, directory, ledger, observer);
     if let Err(error) = &result
         && !matches!(error, Error::Interrupted { .. })
     {
@@ -180,6 +188,7 @@ fn go(
     recipe: &Recipe,
     setup: Setup,
     options: &Options,
+    workers: Workers,
     directory: RunDir,
     ledger: Ledger,
     observer: &mut dyn Observer,
@@ -191,7 +200,6 @@ fn go(
     }
     recipe.notes().iter().for_each(|note| observer.event(Event::Note(note)));
     let peak = Peak::watch();
-    let workers = Workers::new(options.workers.or(recipe.train.workers));
     let (division, plan) = divide(recipe, &setup, workers, &peak, observer);
     let optimizer = Optimizer::new(recipe.optimizer, setup.policy.parameters());
     let mut session = Session {
@@ -287,7 +295,8 @@ fn cold_start(session: &mut Session<'_>, options: &Options) -> Result<(), Error>
         return Ok(());
     }
     let begun = Instant::now();
-    let (origin, task) = (weights_sum(session.policy.as_ref()), task_sum(session.world));
+    let task = task_sum(session.world);
+    let origin = session.directory.manifest.origin_sha256.clone().unwrap_or_default();
     let entry = options.cache.as_deref().and_then(|cache| ColdStart::entry(session.recipe, cache, &origin, &task));
     session.optimizer = Optimizer::new(config.optimizer, session.policy.parameters());
     let cached = entry.as_ref().and_then(|entry| match entry.load(session.policy.as_mut())? {
@@ -421,16 +430,6 @@ fn finish(
     session.directory.manifest.state = RunState::Complete;
     session.directory.save_manifest()?;
     Ok(summary)
-}
-
-/// SHA-256 of all weights, with their names.
-fn weights_sum(policy: &dyn Policy) -> String {
-    let mut sum = Sha256::new();
-    for (index, parameter) in policy.parameters().iter().enumerate() {
-        sum.update(&parameter.name);
-        policy.read(index, &mut |values| values.iter().for_each(|v| sum.update(v.to_le_bytes())));
-    }
-    hex(&sum.finalize())
 }
 
 /// SHA-256 of what a stage can see of a task.

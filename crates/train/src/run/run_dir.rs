@@ -49,6 +49,12 @@ pub enum RunDirError {
          train.steps may grow); leave the key out, or start anew with another --run-dir", path.display()
     )]
     Differs { path: PathBuf, key: String, recorded: String, given: String },
+    #[error(
+        "the weights of `policy` have the sum {given:.16}.., and the run in {} was started from {recorded:.16}..\n  hint: the model's \
+         files were changed or replaced (its base, where an adapter is trained); put them back, or start anew with another \
+         --run-dir", path.display()
+    )]
+    OtherWeights { path: PathBuf, recorded: String, given: String },
     #[error("{}: {problem}\n  hint: the file was changed or cut; start anew with another --run-dir", path.display())]
     Manifest { path: PathBuf, problem: String },
     #[error(
@@ -119,6 +125,9 @@ pub struct Manifest {
     pub checkpoint: Option<String>,
     /// SHA-256 of that checkpoint's `checksums.json`.
     pub checkpoint_sha256: Option<String>,
+    /// Sum of all weights that the run was started from, trained and frozen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin_sha256: Option<String>,
     /// The weights that the rl stage started from, below `checkpoints/`, where the run made them.
     pub initial: Option<String>,
     /// SHA-256 of that checkpoint's `checksums.json`.
@@ -145,6 +154,19 @@ pub struct Manifest {
 }
 
 const FORMAT: u32 = 1;
+
+impl Manifest {
+    /// Refuses to go on from other weights than the run in `path` was started from. One that did not write them down goes on.
+    pub fn hold_origin(&self, path: &Path, given: &str) -> Result<(), RunDirError> {
+        match &self.origin_sha256 {
+            Some(recorded) if recorded != given => {
+                let (path, recorded, given) = (path.to_owned(), recorded.clone(), given.to_owned());
+                Err(RunDirError::OtherWeights { path, recorded, given })
+            }
+            _ => Ok(()),
+        }
+    }
+}
 
 /// An append-only file; made when its first bytes come.
 pub(super) struct Log {

@@ -7,6 +7,7 @@ use cohort_core::{
     weight::parameter_mask::{ParameterMask, to_bf16},
 };
 use cohort_model::{Compared, Masked};
+use sha2::{Digest, Sha256};
 
 /// A mask for each trained parameter, or none.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +48,17 @@ impl Masks {
         let count = |mask: &ParameterMask| mask.trained().iter().filter(|&&trained| trained).count();
         let (trained, all) = masks.iter().fold((0, 0), |(t, n), mask| (t + count(mask), n + mask.len()));
         Some((1.0 - trained as f64 / all.max(1) as f64, trained))
+    }
+
+    /// SHA-256 of all masks; `None` without any.
+    pub fn sum(&self) -> Option<[u8; 32]> {
+        let mut sum = Sha256::new();
+        for mask in self.0.as_ref()?.iter() {
+            mask.trained()
+                .chunks(1 << 16)
+                .for_each(|part| sum.update(part.iter().map(|&m| u8::from(m)).collect::<Vec<_>>()));
+        }
+        Some(sum.finalize().into())
     }
 
     /// `g <- m g`.
