@@ -18,7 +18,8 @@ pub use task::{
     Origin, RowFault, SkippedRows, Source, SpecialTokens, Split, Task, TaskError, TemplateChoice,
 };
 pub use verifier::{
-    IntoOutcome, Means, Sandbox, Verdict, Verifier, VerifierConfig, VerifierError, View, from_fn, judge, judge_one,
+    Asked, IntoOutcome, Means, Sandbox, Verdict, Verifier, VerifierConfig, VerifierError, View, from_fn, judge,
+    judge_one, judge_timed,
 };
 
 #[cfg(test)]

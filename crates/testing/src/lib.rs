@@ -29,6 +29,21 @@ pub fn shared_data(test: &str, name: &str) -> Option<PathBuf> {
     found
 }
 
+/// The path of a program on PATH, for `test`; absent, the test is to return, as for [`shared_data`].
+///
+/// # Panics
+/// It is absent and `COHORT_REQUIRE=all` asks for every test.
+pub fn program(test: &str, name: &str) -> Option<String> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file());
+    if found.is_none() {
+        let is_required = std::env::var("COHORT_REQUIRE").as_deref() == Ok("all");
+        assert!(!is_required, "{test} needs {name} on PATH, and COHORT_REQUIRE=all asks for every test");
+        let _ = writeln!(std::io::stdout().lock(), "skipped: {test} (needs {name} on PATH)");
+    }
+    found.map(|path| path.display().to_string())
+}
+
 fn find(root: Option<&OsStr>, name: &str) -> Option<PathBuf> {
     Some(Path::new(root?).join(name)).filter(|path| path.exists())
 }

@@ -37,6 +37,8 @@ pub enum Reply {
     Cut(String),
     /// Closes without a word.
     Close,
+    /// 200 with this text again and again, without end.
+    Endless(String),
     /// Says nothing, until it is asked by somebody else or the server is dropped.
     Stall,
 }
@@ -113,6 +115,14 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<Asked>>, is_over: &AtomicBool, r
         }
         Reply::Cut(text) => stream.write_all(format!("{}{text}", head(200, text.len() + 100, "")).as_bytes()),
         Reply::Close => Ok(()),
+        Reply::Endless(text) => {
+            let head = "HTTP/1.1 200 stand-in\r\nconnection: close\r\n\r\n";
+            let mut sent = stream.write_all(head.as_bytes());
+            while sent.is_ok() && !is_over.load(Ordering::Relaxed) {
+                sent = stream.write_all(text.as_bytes());
+            }
+            sent
+        }
         Reply::Stall => {
             while !is_over.load(Ordering::Relaxed) && is_open(&stream) {
                 std::thread::sleep(Duration::from_millis(5));

@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use cohort_core::{Context, StopReason};
-use cohort_env::{Item, Origin, Verdict, Verifier, VerifierConfig, View, judge_one, verifier};
+use cohort_env::{Item, Origin, Verdict, Verifier, VerifierConfig, View, judge, verifier};
 use cohort_train::{
     Workers,
     build::Places,
@@ -25,6 +25,8 @@ use crate::{
 ///
 /// Rows are {"completion":"..", ..} with the columns that the term reads (`cohort rewards TERM`). One line a row, in their order:
 /// {"score":x|null,"outcome":"scored|abstain|timeout|error","parts":{..}}.
+///
+/// A term that compares completions sees a row alone, unless rows that follow each other have the same value in a column `group`.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  echo '{\"completion\":\"so 7\",\"answer\":\"7\"}' | cohort score --reward answer --param compare=number\n  cohort score --reward answer --input rows.jsonl"
@@ -56,17 +58,25 @@ impl Score {
         let verifier = config(&reward, &parameters)?
             .build(&Places::of_environment().means())
             .map_err(|source| cohort_train::Error::Verifier { term: reward, source })?;
-        let workers = Workers::new(workers);
+        // A term that waits for others has more rows under way than there are cores.
+        let workers = Workers::new(workers.or((verifier.at_once() > 1).then(|| verifier.at_once())));
         let file: Arc<Path> = input.as_deref().unwrap_or(Path::new("stdin")).into();
-        let mut rows = rows::read::<Map<String, Value>>(input.as_deref())?;
+        let mut rows = rows::read::<Map<String, Value>>(input.as_deref())?.map(|row| item(row?, &file)).peekable();
         loop {
-            let rows = rows.by_ref().take(TOGETHER).collect::<Result<Vec<Row<_>>, Failure>>()?;
-            if rows.is_empty() {
+            let mut block: Vec<Item> = Vec::new();
+            // No group is cut.
+            while let Some(row) = rows.next_if(|row| {
+                let goes_on = |row| block.last().is_some_and(|last| is_one_group(last, row));
+                block.len() < TOGETHER || row.as_ref().is_ok_and(goes_on)
+            }) {
+                block.push(row?);
+            }
+            if block.is_empty() {
                 return Ok(());
             }
-            let rows = rows.into_iter().map(|row| item(row, &file)).collect::<Result<Vec<Item>, Failure>>()?;
-            let verdicts = workers.map("scoring", rows.len(), |at| Ok(score(verifier.as_ref(), &rows[at])))?;
-            verdicts.iter().try_for_each(|verdict| print_line(&line(verdict).to_string()))?;
+            let groups: Vec<&[Item]> = block.chunk_by(is_one_group).collect();
+            let verdicts = workers.map("scoring", groups.len(), |at| Ok(score(verifier.as_ref(), groups[at])))?;
+            verdicts.iter().flatten().try_for_each(|verdict| print_line(&line(verdict).to_string()))?;
         }
     }
 }
@@ -107,13 +117,23 @@ fn item(row: Row<Map<String, Value>>, file: &Arc<Path>) -> Result<Item, Failure>
     })
 }
 
-fn score(verifier: &dyn Verifier, item: &Item) -> Verdict {
-    let completion = item.columns.get("completion").and_then(Value::as_str).unwrap_or_default();
-    let stop = StopReason::Complete;
-    judge_one(verifier, &View { item, completion, tokens: &[], stop, turns: 1, payloads: &[], step: 0 })
+/// Whether two rows are answers to one prompt, which their column `group` says.
+fn is_one_group(a: &Item, b: &Item) -> bool {
+    let group = |item: &Item| item.columns.get("group").filter(|group| !group.is_null()).cloned();
+    group(a).is_some() && group(a) == group(b)
 }
 
-fn line(Verdict { outcome, parts }: &Verdict) -> Value {
+fn score(verifier: &dyn Verifier, group: &[Item]) -> Vec<Verdict> {
+    judge(verifier, &group.iter().map(view).collect::<Vec<View>>())
+}
+
+fn view(item: &Item) -> View<'_> {
+    let completion = item.columns.get("completion").and_then(Value::as_str).unwrap_or_default();
+    let stop = StopReason::Complete;
+    View { item, completion, tokens: &[], stop, turns: 1, payloads: &[], step: 0 }
+}
+
+fn line(Verdict { outcome, parts, .. }: &Verdict) -> Value {
     let mut parts = parts.clone();
     if let cohort_core::Outcome::Error { reason } = outcome {
         parts.insert("reason".to_owned(), json!(reason));

@@ -9,20 +9,26 @@ pub mod function;
 pub mod geometry;
 pub mod json;
 pub mod length;
+mod limits;
 pub mod math;
 mod means;
 pub mod number;
 pub mod pattern;
+pub mod program;
 mod pure;
 pub mod ranking;
 mod reading;
 mod registry;
+mod service;
 pub mod signal;
 pub mod text;
 mod verdict;
 mod words;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Instant,
+};
 
 use cohort_core::{Outcome, StopReason};
 use serde_json::Value;
@@ -34,7 +40,7 @@ pub use self::{
     means::{Means, Sandbox, Variables},
     pattern::Pattern,
     registry::{Configured, DESCRIBED, VerifierConfig},
-    verdict::Verdict,
+    verdict::{Asked, Verdict},
 };
 use crate::task::Item;
 
@@ -92,6 +98,11 @@ pub trait Verifier: Send + Sync {
         Reach::Episode
     }
 
+    /// How many completions it can be asked about at once, beyond one a core: above 1 for terms that wait for others.
+    fn at_once(&self) -> usize {
+        1
+    }
+
     fn score(&self, view: &View) -> Verdict;
 
     /// A verdict a view, for the completions of one group, in their order.
@@ -109,15 +120,33 @@ pub trait Verifier: Send + Sync {
 /// The verdicts of `verifier` on the completions of one group. It may panic or break its promises: a panic is an
 /// [`Outcome::Error`] with its message, and so is a score that is not finite or out of range.
 pub fn judge(verifier: &dyn Verifier, views: &[View]) -> Vec<Verdict> {
+    judge_timed(verifier, views).into_iter().map(|(verdict, _)| verdict).collect()
+}
+
+/// As [`judge`], with the seconds that each verdict took: what the verifier says of it, else the wall clock; of a group that is
+/// judged at once, each took all of it.
+pub fn judge_timed(verifier: &dyn Verifier, views: &[View]) -> Vec<(Verdict, f64)> {
     let name = verifier.name();
     let panicked =
         |panic: Box<dyn std::any::Any + Send>| Outcome::error(format!("`{name}` panicked: {}", message(&*panic)));
-    let verdicts: Vec<Verdict> = match verifier.reach() {
+    let timed = |work: &dyn Fn() -> Vec<Verdict>| {
+        let begun = Instant::now();
+        let verdicts = work();
+        let seconds = begun.elapsed().as_secs_f64();
+        let held = verdicts.into_iter().map(|verdict| held_to_its_range(verifier, verdict));
+        let with_time = |verdict: Verdict| {
+            let seconds = verdict.asked.map_or(seconds, |asked| asked.seconds);
+            (verdict, seconds)
+        };
+        held.map(with_time).collect::<Vec<_>>()
+    };
+    match verifier.reach() {
         Reach::Episode => {
             let one = |view| catch_unwind(AssertUnwindSafe(|| verifier.score(view)));
-            views.iter().map(|view| one(view).unwrap_or_else(|panic| panicked(panic).into())).collect()
+            let one = |view| vec![one(view).unwrap_or_else(|panic| panicked(panic).into())];
+            views.iter().flat_map(|view| timed(&|| one(view))).collect()
         }
-        Reach::Group => {
+        Reach::Group => timed(&|| {
             let all = |outcome: Outcome| vec![Verdict::from(outcome); views.len()];
             match catch_unwind(AssertUnwindSafe(|| verifier.score_group(views))) {
                 Ok(verdicts) if verdicts.len() == views.len() => verdicts,
@@ -127,9 +156,8 @@ pub fn judge(verifier: &dyn Verifier, views: &[View]) -> Vec<Verdict> {
                 }
                 Err(panic) => all(panicked(panic)),
             }
-        }
-    };
-    verdicts.into_iter().map(|verdict| held_to_its_range(verifier, verdict)).collect()
+        }),
+    }
 }
 
 /// The verdict on one completion alone.

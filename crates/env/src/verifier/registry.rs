@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Described, Means, Verifier, VerifierError, answer::Answer, format, geometry, json, length, math::MathAnswer,
-    pattern::Pattern, ranking, signal, text,
+    pattern::Pattern, program, ranking, signal, text,
 };
 
 /// The parameters of a verifier, as a recipe writes them.
@@ -93,6 +93,8 @@ verifiers! {
     ForegroundSimilarity(signal::image::ForegroundSimilarity),
     PitchAccuracy(signal::pitch::PitchAccuracy),
     LogSpectral(signal::spectrum::LogSpectral),
+    Command(program::command::Command),
+    Http(program::http::Http),
 }
 
 #[cfg(test)]
