@@ -1,5 +1,6 @@
 //! What tests of several crates ask for: shared data, and a server that stands in for one elsewhere.
 
+mod mutate;
 mod stand_in;
 
 pub mod hub;
@@ -10,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use mutate::{cases, mutated};
 pub use stand_in::{Asked, Reply, StandIn};
 
 /// The path of `name` below the folder that `COHORT_DATA` names, for `test`.

@@ -96,4 +96,37 @@ mod tests {
         }
         assert_eq!(told.len(), 7);
     }
+
+    const CORPUS: &[&str] = &[
+        "\u{feff}{\"question\": \"2+2?\", \"answer\": 4}\r\n\n{\"question\": \"\\u00e9\", \"answer\": [1.5e-3, null, true]}\n",
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}], \"deep\": {\"a\": {\"b\": {}}}}\n{\"x\": -0.0}",
+        "{\"text\": \"\\ud83d\\ude00 \\\\ \\\" \\n\", \"n\": 12345678901234567890123}",
+    ];
+    const MARKS: &[&str] = &[
+        "{", "}", "[", "]", "\"", "\\", ",", ":", "\n", "\r", "1e999", "NaN", "\\ud800", "\u{feff}", "null", "{\"a\":",
+        "[",
+    ];
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(cohort_testing::cases()))]
+
+        /// A row or a fault for each line that is not blank, under its own number; a row is what its own text reads as.
+        #[test]
+        fn any_bytes_are_rows_or_faults(number in proptest::num::u64::ANY) {
+            let bytes = cohort_testing::mutated(CORPUS, MARKS, number);
+            let lines: Vec<&[u8]> = bytes.split(|&b| b == b'\n').collect();
+            let mut before = 0;
+            for (line, row) in rows(&bytes) {
+                proptest::prop_assert!(line > before && line <= lines.len());
+                before = line;
+                match row {
+                    Ok(row) => {
+                        let text = serde_json::to_string(&row).unwrap();
+                        proptest::prop_assert_eq!(serde_json::from_str::<Map<String, Value>>(&text).unwrap(), row);
+                    }
+                    Err(fault) => proptest::prop_assert!(!fault.to_string().is_empty()),
+                }
+            }
+        }
+    }
 }

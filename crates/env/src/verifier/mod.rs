@@ -8,6 +8,7 @@ pub mod format;
 pub mod function;
 pub mod geometry;
 pub mod json;
+pub mod judge;
 pub mod length;
 mod limits;
 pub mod math;

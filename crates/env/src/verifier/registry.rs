@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Described, Means, Verifier, VerifierError, answer::Answer, format, geometry, json, length, math::MathAnswer,
+    Described, Means, Verifier, VerifierError, answer::Answer, format, geometry, json, judge, length, math::MathAnswer,
     pattern::Pattern, program, ranking, signal, text,
 };
 
@@ -95,6 +95,7 @@ verifiers! {
     LogSpectral(signal::spectrum::LogSpectral),
     Command(program::command::Command),
     Http(program::http::Http),
+    Judge(judge::Judge),
 }
 
 #[cfg(test)]

@@ -233,4 +233,36 @@ mod tests {
             assert!(Pure::check(&tags).is_err(), "{bad:?}");
         }
     }
+
+    const CORPUS: &[&str] = &[
+        "<think>2 < 3 and 3 > 2</think>\n<answer><speed>fast</speed><path>left</path></answer>",
+        "<think>a<answer>b</think></answer> <Answer>é</answer > </ think>",
+        "So <think></think><think>x</think> then <answer>\\boxed{1}</answer>",
+    ];
+    const MARKS: &[&str] =
+        &["<", ">", "</", "<think>", "</think>", "<answer>", "</answer>", "<speed>", "</speed>", "/", " ", "\n", "é"];
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(cohort_testing::cases()))]
+
+        /// Any text has a score; the whole form is worth 1 by marks too, and what is found in full is found anywhere.
+        #[test]
+        fn any_text_is_scored(number in proptest::num::u64::ANY) {
+            let bytes = cohort_testing::mutated(CORPUS, MARKS, number);
+            let completion = String::from_utf8_lossy(&bytes);
+            let tags = ["think", "answer", "answer/speed", "answer/path"].map(String::from).to_vec();
+            let item = crate::testing::item("p", "{}");
+            let view = crate::testing::view(&item, &completion);
+            let score = |matching, credit, content| {
+                let term = Tags { tags: tags.clone(), matching, credit, content, ..Tags::default() };
+                Pure::verdict(&term, &view).ok().and_then(|v| v.outcome.value()).unwrap_or(f64::NAN)
+            };
+            let full = score(Match::Full, Credit::Whole, Content::Any);
+            let search = score(Match::Search, Credit::Whole, Content::Any);
+            let marks = score(Match::Full, Credit::Marks, Content::Any);
+            let some = score(Match::Full, Credit::Whole, Content::Some);
+            proptest::prop_assert!([full, search, some].iter().all(|s| [0.0, 1.0].contains(s)), "{}", completion);
+            proptest::prop_assert!(some <= full && full <= search && full <= marks && (0.0..=1.0).contains(&marks), "{}", completion);
+        }
+    }
 }

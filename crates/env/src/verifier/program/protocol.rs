@@ -183,4 +183,49 @@ mod tests {
             assert!(outcomes(text).iter().all(|o| matches!(o, Outcome::Error { .. })), "{text}");
         }
     }
+
+    const CORPUS: &[&str] = &[
+        r#"{"id": 1, "score": 0.5, "parts": {"a": 1}}"#,
+        r#"{"outcome": "abstain", "reason": "no gold"}"#,
+        r#"{"scores": [1, null, {"outcome": "error", "reason": "x"}], "outcome": "scored"}"#,
+        r#"{"outcome": "timeout", "score": -1e3, "id": null}"#,
+    ];
+    const MARKS: &[&str] = &[
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        ",",
+        ":",
+        "null",
+        "true",
+        "1e308",
+        "9e999",
+        "NaN",
+        "\"score\"",
+        "\"outcome\"",
+        "\n",
+    ];
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(cohort_testing::cases()))]
+
+        /// Any answer is a verdict a completion; a score stands in it as a finite number or a truth value.
+        #[test]
+        fn any_answer_is_read(number in proptest::num::u64::ANY) {
+            let bytes = cohort_testing::mutated(CORPUS, MARKS, number);
+            let Ok(answer) = serde_json::from_slice::<Value>(&bytes) else { return Ok(()) };
+            for (scope, count) in [(Scope::Sample, 1), (Scope::Group, 3)] {
+                let all = verdicts(scope, &answer, count);
+                proptest::prop_assert_eq!(all.len(), count);
+                for verdict in all {
+                    if let Some(score) = verdict.outcome.value() {
+                        proptest::prop_assert!(score.is_finite());
+                        proptest::prop_assert!(answer.get("score").is_some() || answer.get("scores").is_some());
+                    }
+                }
+            }
+        }
+    }
 }

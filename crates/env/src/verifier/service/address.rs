@@ -33,6 +33,14 @@ impl Address {
         &self.url
     }
 
+    /// The same with a path after its own; an address without any has `/v1` first, as the clients of such services have it.
+    pub fn below_v1(&self, path: &str) -> Self {
+        let base = self.url.trim_end_matches('/');
+        let host = base.split_once("://").map_or(base, |(_, rest)| rest);
+        let version = if host.contains('/') { "" } else { "/v1" };
+        Self { url: format!("{base}{version}{path}") }
+    }
+
     /// Whether it is this machine.
     #[cfg(feature = "http")]
     pub fn is_here(&self) -> bool {
@@ -67,5 +75,9 @@ mod tests {
             let error = of(bad).unwrap_err().to_string();
             assert!(!error.contains("secret"), "{error}");
         }
+        let chat = |url| of(url).unwrap().below_v1("/chat/completions").url().to_owned();
+        assert_eq!(chat("http://a:1"), "http://a:1/v1/chat/completions");
+        assert_eq!(chat("http://a:1/v1/"), "http://a:1/v1/chat/completions");
+        assert_eq!(chat("https://a/openai"), "https://a/openai/chat/completions");
     }
 }
