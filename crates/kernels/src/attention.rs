@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::attention_rows::{Head, key_stride, rows, scratch_len};
 use crate::kv_cache::KvCache;
 use crate::level::dispatch;
+use crate::sequences::{Joined, Sequences};
 use crate::transpose::transpose;
 
 /// The heads of an attention layer and how far back they see. Query head `h` reads key and value head
@@ -41,13 +42,9 @@ impl AttentionShape {
         self.window.map_or(0, |window| (position + 1).saturating_sub(window))
     }
 
-    pub(crate) fn check_packed(&self, name: &str, q: usize, k: usize, v: usize, sequence_starts: &[usize]) {
+    pub(crate) fn check_packed(&self, name: &str, q: usize, k: usize, v: usize, sequences: Sequences) {
         self.check();
-        let tokens = sequence_starts.last().copied().unwrap_or(0);
-        assert!(
-            sequence_starts.first() == Some(&0) && sequence_starts.is_sorted(),
-            "{name}: sequence starts begin at 0 and rise, these are {sequence_starts:?}"
-        );
+        let tokens = sequences.tokens();
         let AttentionShape { query_heads, kv_heads, head_dim, .. } = *self;
         assert!(
             q == tokens * query_heads * head_dim && k == tokens * kv_heads * head_dim && v == k,
@@ -198,15 +195,23 @@ dispatch! {
 }
 
 /// Causal attention of packed sequences: q and out `[tokens, query_heads * head_dim]`, k and v
-/// `[tokens, kv_heads * head_dim]`; sequence `s` is the tokens `sequence_starts[s] .. sequence_starts[s + 1]`, and
-/// `sequence_starts` begins with 0 and ends with `tokens`.
+/// `[tokens, kv_heads * head_dim]`. Where sequences are given as their starts, they are apart.
 ///
-/// Law: row `i` of a sequence is, bit for bit, what [`attend`] gives with a cache of the sequence's first `i + 1` keys
-/// and values, whatever else is packed. Scores are chains over `head_dim`, values are added in the order of their keys.
-pub fn attention(q: &[f32], k: &[f32], v: &[f32], sequence_starts: &[usize], shape: AttentionShape, out: &mut [f32]) {
-    shape.check_packed("attention", q.len(), k.len(), v.len(), sequence_starts);
+/// Law: row `i` of a sequence, those before its own counted, is, bit for bit, what [`attend`] gives with a cache of the sequence's
+/// first `i + 1` keys and values, whatever else is packed. Scores are chains over `head_dim`, values are added in the order of
+/// their keys.
+pub fn attention<'a>(
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+    sequences: impl Into<Sequences<'a>>,
+    shape: AttentionShape,
+    out: &mut [f32],
+) {
+    let sequences = sequences.into();
+    shape.check_packed("attention", q.len(), k.len(), v.len(), sequences);
     assert_eq!(out.len(), q.len(), "attention: out for queries of {}", q.len());
-    attention_of(0..sequence_starts.last().copied().unwrap_or(0), q, k, v, sequence_starts, shape, out);
+    attention_of(0..sequences.tokens(), q, k, v, sequences, shape, out);
 }
 
 /// The rows `part` of [`attention`], as `[part, query_heads * head_dim]`.
@@ -215,22 +220,33 @@ pub(crate) fn attention_of(
     q: &[f32],
     k: &[f32],
     v: &[f32],
-    sequence_starts: &[usize],
+    sequences: Sequences,
     shape: AttentionShape,
     out: &mut [f32],
 ) {
-    let pieces = sequence_starts.windows(2).filter_map(|pair| {
-        let rows = pair[0].max(part.start)..pair[1].min(part.end);
-        (rows.start < rows.end).then_some((pair[0], rows))
+    let pieces = (0..sequences.count()).filter_map(|s| {
+        let own = sequences.own(s);
+        let rows = own.start.max(part.start)..own.end.min(part.end);
+        (rows.start < rows.end).then_some((s, own.start, rows))
     });
-    let longest = pieces.clone().map(|(start, rows)| rows.end - start).max().unwrap_or(0);
+    let ends = pieces.clone().map(|(s, start, rows)| sequences.before(s).len() + rows.end - start);
+    let longest = ends.max().unwrap_or(0);
     let mut scratch = vec![0.0; shape.head_dim * key_stride(longest, shape.window) + scratch_len(ROWS, longest)];
     let (q_width, kv_width) = (shape.query_heads * shape.head_dim, shape.kv_heads * shape.head_dim);
-    for (start, rows) in pieces {
+    let (mut joined_k, mut joined_v) = (Joined::default(), Joined::default());
+    for (s, start, rows) in pieces {
+        let before = sequences.before(s);
+        let first = before.len() + rows.start - start;
+        let (k, v) = match before.is_empty() {
+            true => (&k[start * kv_width..rows.end * kv_width], &v[start * kv_width..rows.end * kv_width]),
+            false => (
+                joined_k.of(k, before.clone(), start..rows.end, kv_width),
+                joined_v.of(v, before, start..rows.end, kv_width),
+            ),
+        };
         let q = &q[rows.start * q_width..rows.end * q_width];
-        let keys = start * kv_width..rows.end * kv_width;
         let out = &mut out[(rows.start - part.start) * q_width..][..q.len()];
-        sequence(rows.start - start, q, &k[keys.clone()], &v[keys], shape, &mut scratch, out);
+        sequence(first, q, k, v, shape, &mut scratch, out);
     }
 }
 
@@ -431,7 +447,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "sequence starts begin at 0 and rise")]
+    #[should_panic(expected = "starts begin at 0 and rise")]
     fn starts_that_fall_are_refused() {
         attention(&[0.0; 2], &[0.0; 2], &[0.0; 2], &[0, 3, 2], shape(1, 1, 1), &mut [0.0; 2]);
     }

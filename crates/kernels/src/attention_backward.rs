@@ -7,6 +7,7 @@ use crate::exp::exp_lane;
 use crate::level::dispatch;
 use crate::matrix::{View, multiply};
 use crate::reduce::{dot, max, sum};
+use crate::sequences::{Joined, Sequences};
 
 /// Query rows whose probabilities are held at once.
 const ROW_BLOCK: usize = 64;
@@ -51,20 +52,22 @@ dispatch! {
 }
 
 /// The gradients of [`attention`](crate::attention()), overwriting d_q, d_k and d_v, shaped like q, k and v. The gradients
-/// of a sequence depend on that sequence alone; probabilities are computed again, one block of rows at a time.
+/// of a sequence depend on that sequence alone, but for what others that go on from it add to its keys and values, in their
+/// order; probabilities are computed again, one block of rows at a time.
 #[allow(clippy::too_many_arguments)]
-pub fn attention_backward(
+pub fn attention_backward<'a>(
     q: &[f32],
     k: &[f32],
     v: &[f32],
-    sequence_starts: &[usize],
+    sequences: impl Into<Sequences<'a>>,
     shape: AttentionShape,
     d_out: &[f32],
     d_q: &mut [f32],
     d_k: &mut [f32],
     d_v: &mut [f32],
 ) {
-    shape.check_packed("attention_backward", q.len(), k.len(), v.len(), sequence_starts);
+    let sequences = sequences.into();
+    shape.check_packed("attention_backward", q.len(), k.len(), v.len(), sequences);
     assert!(
         d_out.len() == q.len() && d_q.len() == q.len() && d_k.len() == k.len() && d_v.len() == k.len(),
         "attention_backward: gradients of {}, {}, {} and {} for queries of {} and keys of {}",
@@ -76,7 +79,7 @@ pub fn attention_backward(
         k.len()
     );
     let kv_heads = 0..shape.kv_heads;
-    attention_backward_of(kv_heads, q, k, v, sequence_starts, shape, d_out, Gradients { d_q, d_k, d_v });
+    attention_backward_of(kv_heads, q, k, v, sequences, shape, d_out, Gradients { d_q, d_k, d_v });
 }
 
 /// Where the gradients of some heads go: d_q `[tokens, heads * group * head_dim]`, d_k and d_v
@@ -94,48 +97,95 @@ pub(crate) fn attention_backward_of(
     q: &[f32],
     k: &[f32],
     v: &[f32],
-    sequence_starts: &[usize],
+    sequences: Sequences,
     shape: AttentionShape,
     d_out: &[f32],
     Gradients { d_q, d_k, d_v }: Gradients,
 ) {
     let AttentionShape { query_heads, kv_heads, head_dim, .. } = shape;
-    let (q_width, kv_width, group) = (query_heads * head_dim, kv_heads * head_dim, query_heads / kv_heads);
-    let (d_q_width, d_kv_width) = (heads.len() * group * head_dim, heads.len() * head_dim);
+    let (q_width, kv_width) = (query_heads * head_dim, kv_heads * head_dim);
+    let (d_q_width, d_kv_width) = (heads.len() * query_heads / kv_heads * head_dim, heads.len() * head_dim);
     d_q.fill(0.0);
     d_k.fill(0.0);
     d_v.fill(0.0);
-    let longest = sequence_starts.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
-    let size = ROW_BLOCK.min(longest) * longest;
-    let mut scratch = vec![0.0; 2 * size];
-    let (p, d_p) = scratch.split_at_mut(size);
-    for pair in sequence_starts.windows(2) {
-        let (start, tokens) = (pair[0], pair[1] - pair[0]);
-        for from in (0..tokens).step_by(ROW_BLOCK) {
-            let rows_here = ROW_BLOCK.min(tokens - from);
-            // No query of the block sees a key before the first one's first.
-            let base = shape.first_key(from);
-            let keys = from + rows_here - base;
-            for query_head in heads.start * group..heads.end * group {
-                let at_q = (start + from) * q_width + query_head * head_dim;
-                let at_k = (start + base) * kv_width + query_head / group * head_dim;
-                let at_d_q = (start + from) * d_q_width + (query_head - heads.start * group) * head_dim;
-                let at_d_k = (start + base) * d_kv_width + (query_head / group - heads.start) * head_dim;
-                let p = &mut p[..rows_here * keys];
-                let d_p = &mut d_p[..rows_here * keys];
-                let queries = View::rows(&q[at_q..], rows_here, head_dim, q_width);
-                let d_outs = View::rows(&d_out[at_q..], rows_here, head_dim, q_width);
-                let keys_view = View::rows(&k[at_k..], keys, head_dim, kv_width);
-                multiply(p, keys, false, queries, keys_view.transposed());
-                let values = View::rows(&v[at_k..], keys, head_dim, kv_width);
-                multiply(d_p, keys, false, d_outs, values.transposed());
-                rows(p, d_p, keys, from, base, shape);
-                let p = View::rows(p, rows_here, keys, keys);
-                let d_s = View::rows(d_p, rows_here, keys, keys);
-                multiply(&mut d_q[at_d_q..], d_q_width, false, d_s, keys_view);
-                multiply(&mut d_k[at_d_k..], d_kv_width, true, d_s.transposed(), queries);
-                multiply(&mut d_v[at_d_k..], d_kv_width, true, p.transposed(), d_outs);
+    let most = (0..sequences.count()).map(|s| sequences.own(s).len()).max().unwrap_or(0);
+    let mut scratch = vec![0.0; 2 * ROW_BLOCK.min(most) * sequences.longest()];
+    let (mut joined_k, mut joined_v) = (Joined::default(), Joined::default());
+    let (mut d_joined_k, mut d_joined_v) = (Vec::new(), Vec::new());
+    for s in 0..sequences.count() {
+        let (before, own) = (sequences.before(s), sequences.own(s));
+        let (wide, keys) = (own.start * q_width..own.end * q_width, own.start * kv_width..own.end * kv_width);
+        let (q, d_out) = (&q[wide.clone()], &d_out[wide]);
+        let d_q = &mut d_q[own.start * d_q_width..own.end * d_q_width];
+        let d_own = own.start * d_kv_width..own.end * d_kv_width;
+        let heads = heads.clone();
+        if before.is_empty() {
+            let (d_k, d_v) = (&mut d_k[d_own.clone()], &mut d_v[d_own]);
+            let gradients = Gradients { d_q, d_k, d_v };
+            of_sequence(heads, 0, q, &k[keys.clone()], &v[keys], shape, d_out, gradients, &mut scratch);
+            continue;
+        }
+        let k = joined_k.of(k, before.clone(), own.clone(), kv_width);
+        let v = joined_v.of(v, before.clone(), own.clone(), kv_width);
+        let (first, d_len) = (before.len(), (before.len() + own.len()) * d_kv_width);
+        for d in [&mut d_joined_k, &mut d_joined_v] {
+            d.clear();
+            d.resize(d_len, 0.0);
+        }
+        let gradients = Gradients { d_q, d_k: &mut d_joined_k, d_v: &mut d_joined_v };
+        of_sequence(heads, first, q, k, v, shape, d_out, gradients, &mut scratch);
+        for (d, d_joined) in [(&mut *d_k, &d_joined_k), (&mut *d_v, &d_joined_v)] {
+            let (d_before, d_after) = d_joined.split_at(first * d_kv_width);
+            for (d, more) in d[before.start * d_kv_width..].iter_mut().zip(d_before) {
+                *d += *more;
             }
+            d[d_own.clone()].copy_from_slice(d_after);
+        }
+    }
+}
+
+/// Adds the gradients of one sequence, whose queries are those from position `first`; k and v `[first + queries, kv_width]`.
+#[allow(clippy::too_many_arguments)]
+fn of_sequence(
+    heads: Range<usize>,
+    first: usize,
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+    shape: AttentionShape,
+    d_out: &[f32],
+    Gradients { d_q, d_k, d_v }: Gradients,
+    scratch: &mut [f32],
+) {
+    let AttentionShape { query_heads, kv_heads, head_dim, .. } = shape;
+    let (q_width, kv_width, group) = (query_heads * head_dim, kv_heads * head_dim, query_heads / kv_heads);
+    let (d_q_width, d_kv_width) = (heads.len() * group * head_dim, heads.len() * head_dim);
+    let queries = q.len() / q_width;
+    let (p, d_p) = scratch.split_at_mut(scratch.len() / 2);
+    for from in (0..queries).step_by(ROW_BLOCK) {
+        let rows_here = ROW_BLOCK.min(queries - from);
+        // No query of the block sees a key before the first one's first.
+        let base = shape.first_key(first + from);
+        let keys = first + from + rows_here - base;
+        for query_head in heads.start * group..heads.end * group {
+            let at_q = from * q_width + query_head * head_dim;
+            let at_k = base * kv_width + query_head / group * head_dim;
+            let at_d_q = from * d_q_width + (query_head - heads.start * group) * head_dim;
+            let at_d_k = base * d_kv_width + (query_head / group - heads.start) * head_dim;
+            let p = &mut p[..rows_here * keys];
+            let d_p = &mut d_p[..rows_here * keys];
+            let queries = View::rows(&q[at_q..], rows_here, head_dim, q_width);
+            let d_outs = View::rows(&d_out[at_q..], rows_here, head_dim, q_width);
+            let keys_view = View::rows(&k[at_k..], keys, head_dim, kv_width);
+            multiply(p, keys, false, queries, keys_view.transposed());
+            let values = View::rows(&v[at_k..], keys, head_dim, kv_width);
+            multiply(d_p, keys, false, d_outs, values.transposed());
+            rows(p, d_p, keys, first + from, base, shape);
+            let p = View::rows(p, rows_here, keys, keys);
+            let d_s = View::rows(d_p, rows_here, keys, keys);
+            multiply(&mut d_q[at_d_q..], d_q_width, false, d_s, keys_view);
+            multiply(&mut d_k[at_d_k..], d_kv_width, true, d_s.transposed(), queries);
+            multiply(&mut d_v[at_d_k..], d_kv_width, true, p.transposed(), d_outs);
         }
     }
 }
@@ -171,6 +221,59 @@ mod tests {
             assert_close(&d_q, &differences(&q, |q| loss(q, &wide_k, &wide_v)), 5e-6);
             assert_close(&d_k, &differences(&k, |k| loss(&wide_q, k, &wide_v)), 5e-6);
             assert_close(&d_v, &differences(&v, |v| loss(&wide_q, &wide_k, v)), 5e-6);
+        }
+    }
+
+    /// The rows of `x` at the places of a sequence, those before its own first.
+    fn whole(x: &[f32], sequences: Sequences, s: usize, width: usize) -> Vec<f32> {
+        let rows = sequences.before(s).chain(sequences.own(s));
+        rows.flat_map(|row| x[row * width..][..width].to_vec()).collect()
+    }
+
+    /// What goes on from a sequence gives the numbers that it gives with that sequence copied before it: outputs to the bit, gradients
+    /// added up.
+    #[test]
+    fn going_on_is_standing_behind_a_copy() {
+        let (starts, after) = ([0, 70, 75, 75, 140, 145, 150], [None, Some(0), Some(0), Some(0), None, Some(4)]);
+        let sequences = Sequences::new(&starts, &after);
+        for shape in [shape(2, 2, 16), within(9, shape(1, 3, 8)), within(100, shape(1, 1, 5))] {
+            let (wide, narrow) = (shape.query_heads * shape.head_dim, shape.kv_heads * shape.head_dim);
+            let (q, d_out) = (numbers(1, 150 * wide), numbers(4, 150 * wide));
+            let (k, v) = (numbers(2, 150 * narrow), numbers(3, 150 * narrow));
+            let run = |q: &[f32], k: &[f32], v: &[f32], d_out: &[f32], sequences: Sequences| {
+                let mut out = vec![f32::NAN; q.len()];
+                crate::attention(q, k, v, sequences, shape, &mut out);
+                let [mut d_q, mut d_k, mut d_v] = [q, k, v].map(|x| vec![f32::NAN; x.len()]);
+                attention_backward(q, k, v, sequences, shape, d_out, &mut d_q, &mut d_k, &mut d_v);
+                [out, d_q, d_k, d_v]
+            };
+            let shared = run(&q, &k, &v, &d_out, sequences);
+            let mut sums = [vec![0.0f64; 150 * narrow], vec![0.0f64; 150 * narrow]];
+            for s in 0..6 {
+                let (before, own) = (sequences.before(s).len(), sequences.own(s));
+                let mut d_out = whole(&d_out, sequences, s, wide);
+                // The rows before its own have their derivatives where they stand.
+                d_out[..before * wide].fill(0.0);
+                let [q, k, v] =
+                    [(&q, wide), (&k, narrow), (&v, narrow)].map(|(x, width)| whole(x, sequences, s, width));
+                let alone = run(&q, &k, &v, &d_out, Sequences::from(&[0, before + own.len()]));
+                for (shared, alone) in shared.iter().zip(&alone).take(2) {
+                    let shared = &shared[own.start * wide..own.end * wide];
+                    match before {
+                        0 => assert_eq!(bits(shared), bits(alone)),
+                        _ => assert_close(shared, &crate::testing::wide(&alone[before * wide..]), 1e-6),
+                    }
+                }
+                assert_eq!(bits(&shared[0][own.start * wide..own.end * wide]), bits(&alone[0][before * wide..]));
+                for (sums, alone) in sums.iter_mut().zip(&alone[2..]) {
+                    for (row, alone) in sequences.before(s).chain(own.clone()).zip(alone.chunks(narrow)) {
+                        sums[row * narrow..].iter_mut().zip(alone).for_each(|(sum, x)| *sum += f64::from(*x));
+                    }
+                }
+            }
+            for (shared, sums) in shared[2..].iter().zip(&sums) {
+                assert_close(shared, sums, 2e-6);
+            }
         }
     }
 

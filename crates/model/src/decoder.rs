@@ -10,7 +10,7 @@ use cohort_core::{Action, Controls, Decoding, PolicyError, Request, Rows, Sample
 use cohort_kernels::{KvCache, Truncation, attend, categorical, greedy, logits_row};
 
 use crate::{
-    pack::{Limits, Pack, context_ids},
+    pack::{Limits, Pack, Prompts, context_ids},
     slices::{Buffers, Model},
     stop_text::StopText,
     tokenizer::TextTokenizer,
@@ -122,6 +122,7 @@ fn truncation(controls: &Controls) -> Truncation {
 pub(crate) fn sample(
     model: &Model,
     limits: Limits,
+    prompts: Prompts,
     tokenizer: Option<&TextTokenizer>,
     requests: &[Request],
 ) -> Result<Vec<Sample>, PolicyError> {
@@ -132,10 +133,14 @@ pub(crate) fn sample(
         let context = context_ids(&request.context)?;
         check_controls(&request.controls, limits, tokenizer)?;
         limits.check_context(context, request.controls.max_actions)?;
-        let group = *by_context.entry(context).or_insert_with(|| {
+        let mut begin = || {
             groups.push(Shared { context, waiting: 0, prefilled: None });
             groups.len() - 1
-        });
+        };
+        let group = match prompts {
+            Prompts::Shared => *by_context.entry(context).or_insert_with(begin),
+            Prompts::Repeated => begin(),
+        };
         groups[group].waiting += 1;
         group_of.push(group);
     }

@@ -19,6 +19,7 @@ use crate::{
     config::Architecture,
     decoder,
     error::{ConfigError, ModelError},
+    flops::Flops,
     footprint::footprint,
     frozen::{Frozen, widened},
     graph::{GraphTape, Sink},
@@ -26,7 +27,7 @@ use crate::{
     layer::{Adapter, ModelParameters},
     load::{Keep, WeightFiles, load_weights},
     lora::{add_product, start},
-    pack::{Limits, Pack},
+    pack::{Limits, Pack, Prompts},
     rope::Rotations,
     selection::{Selection, SelectionError},
     slices::{Buffers, Model},
@@ -125,6 +126,7 @@ pub struct TextPolicy {
     /// What all numbers are written in; each in what it is held in, unless told.
     written: Option<NumberType>,
     tokenizer: Option<TextTokenizer>,
+    prompts: Prompts,
 }
 
 impl TextPolicy {
@@ -203,8 +205,8 @@ impl TextPolicy {
         }
         let trained = selection.of(&self.parameters)?;
         self.weights = self.weights.freeze(&self.parameters, |index| !trained[index]);
-        let Self { architecture, parameters, weights, adapter, assets, tokenizer, .. } = self;
-        Ok(Self::assemble(architecture, parameters, weights, adapter, assets, tokenizer))
+        let Self { architecture, parameters, weights, adapter, assets, tokenizer, prompts, .. } = self;
+        Ok(Self::assemble(architecture, parameters, weights, adapter, assets, tokenizer).with_prompts(prompts))
     }
 
     /// The model that base and adapter are together, `W + scale * B A` computed in f32, to be written in `numbers`.
@@ -255,7 +257,18 @@ impl TextPolicy {
             base_assets: Vec::new(),
             written: None,
             tokenizer,
+            prompts: Prompts::default(),
         }
+    }
+
+    /// How often shared contexts are run.
+    pub fn prompts(&self) -> Prompts {
+        self.prompts
+    }
+
+    /// The same policy, which runs shared contexts so.
+    pub fn with_prompts(self, prompts: Prompts) -> Self {
+        Self { prompts, ..self }
     }
 
     /// The adapter, where the policy is a base with one.
@@ -265,6 +278,11 @@ impl TextPolicy {
 
     pub fn architecture(&self) -> &Architecture {
         &self.architecture
+    }
+
+    /// The arithmetic of a pass.
+    pub fn flops(&self) -> Flops {
+        Flops::of(&self.architecture)
     }
 
     /// The tokenizer, where the directory has a `tokenizer.json`.
@@ -367,7 +385,10 @@ fn runs<'s>(samples: &'s [&'s Sample]) -> Vec<&'s [&'s Sample]> {
     let mut runs = Vec::new();
     let (mut from, mut tokens) = (0, 0);
     for (at, sample) in samples.iter().enumerate() {
-        let size = sample.scored_context().token_count() + sample.actions.len();
+        // A context that the run has already is counted again only where a run begins.
+        let is_shared = at > from && samples[at - 1].scored_context() == sample.scored_context();
+        let context = if is_shared { 0 } else { sample.scored_context().token_count() };
+        let size = context + sample.actions.len();
         if at > from && tokens + size > SCORED_TOGETHER {
             runs.push(&samples[from..at]);
             (from, tokens) = (at, 0);
@@ -420,7 +441,7 @@ fn show(values: Matrix, written: Option<NumberType>, look: &mut dyn FnMut(&[u8])
 
 impl Sampler for TextPolicy {
     fn sample(&self, requests: &[Request]) -> Result<Vec<Sample>, PolicyError> {
-        decoder::sample(&self.model(), self.limits(), self.tokenizer.as_ref(), requests)
+        decoder::sample(&self.model(), self.limits(), self.prompts, self.tokenizer.as_ref(), requests)
     }
 
     fn position_limit(&self) -> Option<usize> {
@@ -434,7 +455,7 @@ impl Policy for TextPolicy {
         let mut buffers = Buffers::default();
         let mut out = Vec::with_capacity(samples.len());
         for run in runs(samples) {
-            let pack = Pack::of(run, self.limits())?;
+            let pack = Pack::of(run, self.limits(), self.prompts)?;
             let rows = self.model().score(&mut buffers, &pack, temperature);
             let first = out.len();
             deal(&pack.counts, first, rows.logp.into_iter().zip(rows.entropy), &mut out)?;
@@ -457,7 +478,7 @@ impl Policy for TextPolicy {
         execution: Execution,
     ) -> Result<(Vec<Rows>, Box<dyn Tape + 'a>), PolicyError> {
         let temperature = check_temperature(spec)?;
-        let pack = Pack::of(samples, self.limits())?;
+        let pack = Pack::of(samples, self.limits(), self.prompts)?;
         let tape = GraphTape::forward(self.model(), &pack, temperature, self.sink(), execution);
         let mut rows = Vec::with_capacity(samples.len());
         deal(&pack.counts, 0, tape.rows().chunks_exact(2).map(|row| (row[0], row[1])), &mut rows)?;
@@ -519,7 +540,7 @@ impl Policy for TextPolicy {
             self.assets.clone(),
             self.tokenizer.clone(),
         );
-        Box::new(Self { base_assets: self.base_assets.clone(), written: self.written, ..copy })
+        Box::new(Self { base_assets: self.base_assets.clone(), written: self.written, prompts: self.prompts, ..copy })
     }
 
     /// The base alone where an adapter has not begun: it shares every number. Else a copy of what is trained.
@@ -530,6 +551,7 @@ impl Policy for TextPolicy {
         let parameters = self.architecture.parameters();
         let weights = self.weights.first(&parameters);
         let (architecture, tokenizer) = (self.architecture.clone(), self.tokenizer.clone());
-        Box::new(Self::assemble(architecture, parameters, weights, None, self.assets.clone(), tokenizer))
+        let base = Self::assemble(architecture, parameters, weights, None, self.assets.clone(), tokenizer);
+        Box::new(base.with_prompts(self.prompts))
     }
 }

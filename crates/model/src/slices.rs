@@ -215,7 +215,7 @@ impl<'a> Model<'a> {
     pub(crate) fn run_pack(&self, buffers: &mut Buffers, pack: &Pack, mut keep: impl FnMut(Projected)) {
         self.run(buffers, &pack.tokens, &pack.positions, |projected, out| {
             let shape = self.attention_shape(projected.layer);
-            attention(projected.queries, projected.keys, projected.values, &pack.starts, shape, out);
+            attention(projected.queries, projected.keys, projected.values, pack.sequences(), shape, out);
             keep(projected);
         });
     }

@@ -52,7 +52,8 @@ impl StopText {
             // More of them than a character has: most are none, but the last ones may be the beginning of one.
             self.tail.truncate(whole);
         }
-        if self.is_whole || !is_whole {
+        let is_in_run = self.read > 0 && ids[self.read - 1..=self.read].iter().all(|&id| tokenizer.is_byte_of_run(id));
+        if (self.is_whole || !is_whole) && !is_in_run {
             self.from = self.read;
         }
         (self.read, self.is_whole) = (ids.len(), is_whole);

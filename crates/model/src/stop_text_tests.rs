@@ -128,8 +128,18 @@ fn bytes_that_are_no_character_hide_nothing() {
     assert_eq!(ended(&tokenizer, &stops(&["ab"]), &apart), None);
 }
 
+/// A run of bytes is text or none, whole: what follows a broken one in it hides with it.
+#[test]
+fn a_run_of_bytes_is_read_whole() {
+    let tokenizer = byte_fallback();
+    let ids = [264, 260, 128, 97, 97, 97, 97, 240, 159, 159, 159];
+    let stops = stops(&["é a"]);
+    assert_eq!(oracle(&tokenizer, &stops, &ids), None);
+    assert_eq!(ended(&tokenizer, &stops, &ids), None);
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     #[test]
     fn as_the_whole_text_says(

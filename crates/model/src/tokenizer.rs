@@ -72,6 +72,15 @@ impl TextTokenizer {
         self.inner.id_to_token(id)
     }
 
+    /// Whether an id is one byte of a run that is read as a whole, as sentencepiece falls back to (`<0x0A>`): a run with a byte
+    /// that is part of no character is none of it.
+    pub(crate) fn is_byte_of_run(&self, id: u32) -> bool {
+        self.token_of(id).is_some_and(|token| {
+            let digits = token.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>'));
+            digits.is_some_and(|digits| digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+        })
+    }
+
     /// One more than the largest id.
     pub fn vocabulary(&self) -> usize {
         self.inner.get_vocab(true).values().max().map_or(0, |&largest| largest as usize + 1)

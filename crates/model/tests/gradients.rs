@@ -3,8 +3,8 @@
 mod common;
 
 use cohort_core::{Gradient, Policy, RowGradients, RowSpec, Sample, Sampler};
-use cohort_model::TextPolicy;
-use common::{controls, requests, rows, tiny};
+use cohort_model::{Prompts, TextPolicy};
+use common::{controls, forward, requests, rows, tiny};
 
 const SPEC: RowSpec = RowSpec { temperature: 0.9 };
 
@@ -42,6 +42,28 @@ fn loss(policy: &TextPolicy, samples: &[Sample], weights: &[RowGradients]) -> f6
 fn gradient(policy: &TextPolicy, samples: &[Sample], weights: &[RowGradients]) -> Gradient {
     let all: Vec<&Sample> = samples.iter().collect();
     policy.forward(&all, SPEC).expect("forward").1.backward(weights)
+}
+
+/// A group's prompt once or once a completion: the same rows to the bit, and the same gradient but for the order of its sums.
+#[test]
+fn a_shared_prompt_is_the_same_prompt() {
+    let shared = tiny(4, true);
+    let mut samples = batch(&shared, 12, 7);
+    samples.push(Sample::given(samples[11].sampled_under.clone(), &[]));
+    samples.sort_by_key(|sample| sample.sampled_under.as_tokens().map(<[u32]>::to_vec));
+    let groups = samples.chunk_by(|a, b| a.sampled_under == b.sampled_under).map(<[Sample]>::len).max();
+    assert!(groups > Some(2), "no group in {groups:?}");
+    let (weights, repeated) = (weights(&samples), tiny(4, true).with_prompts(Prompts::Repeated));
+    let all: Vec<&Sample> = samples.iter().collect();
+    assert_eq!(rows(&shared, &all, 0.9), rows(&repeated, &all, 0.9));
+    assert_eq!(forward(&shared, &all, 0.9), forward(&repeated, &all, 0.9));
+    assert_eq!(batch(&shared, 12, 7), batch(&repeated, 12, 7));
+    let [once, often] = [&shared, &repeated].map(|policy| gradient(policy, &samples, &weights));
+    for (info, (once, often)) in shared.parameters().iter().zip(once.0.iter().zip(&often.0)) {
+        let largest = often.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+        let apart = once.iter().zip(often).fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
+        assert!(largest > 0.0 && apart <= 2e-5 * largest, "{}: {apart} of {largest}", info.name);
+    }
 }
 
 #[test]

@@ -156,9 +156,12 @@ pub fn policy(recipe: &Recipe, places: &Places) -> Result<TextPolicy, Error> {
                 checkpoint::verify(directory)?;
             }
             let opening = Opening { selection: Some(selection), numbers: Some(numbers), adapter, base: String::new() };
-            open_policy("policy.model", path, opening, places)
+            Ok(open_policy("policy.model", path, opening, places)?.with_prompts(recipe.prompts))
         }
-        PolicySource::New(new) => Ok(new_policy(new)?.select(&recipe.trained.selection).map_err(ModelError::from)?),
+        PolicySource::New(new) => {
+            let policy = new_policy(new)?.with_prompts(recipe.prompts);
+            Ok(policy.select(&recipe.trained.selection).map_err(ModelError::from)?)
+        }
     }
 }
 
@@ -269,8 +272,8 @@ fn new_policy(new: &NewPolicy) -> Result<TextPolicy, ModelError> {
 /// The world of a recipe, in the tokens of `policy`.
 pub fn world(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<World, Error> {
     let architecture = policy.architecture();
-    let tokenizer = policy.tokenizer().cloned().ok_or_else(|| missing_tokenizer(recipe))?;
-    let codec = Arc::new(TokenizerCodec { tokenizer, end: architecture.end_ids.first().copied() });
+    policy.tokenizer().ok_or_else(|| missing_tokenizer(recipe))?;
+    let codec = codec(policy);
     let positions = policy.position_limit().unwrap_or(usize::MAX);
     let limits = Limits { prompt: positions.saturating_sub(recipe.rollout.max_new_tokens), total: positions };
     let task = match &recipe.task {
@@ -345,6 +348,35 @@ fn missing_tokenizer(recipe: &Recipe) -> Error {
     };
     let expected = "the fast tokenizer of the model";
     Error::Model(ModelError::Config(cohort_model::ConfigError::MissingFile { path, expected }))
+}
+
+/// A policy's ids as text; where it has no tokenizer, its ids in figures.
+pub(crate) fn codec(policy: &TextPolicy) -> Arc<dyn Codec> {
+    let end = policy.architecture().end_ids.first().copied();
+    match policy.tokenizer() {
+        Some(tokenizer) => Arc::new(TokenizerCodec { tokenizer: tokenizer.clone(), end }),
+        None => Arc::new(Figures { end }),
+    }
+}
+
+/// Ids in figures: what there is to read without a tokenizer.
+struct Figures {
+    end: Option<u32>,
+}
+
+impl Codec for Figures {
+    fn encode(&self, text: &str) -> Result<Vec<u32>, CodecError> {
+        let ids = text.split_whitespace().map(str::parse);
+        ids.collect::<Result<_, _>>().map_err(|e| CodecError { reason: format!("`{text}` is no list of ids: {e}") })
+    }
+
+    fn decode(&self, tokens: &[u32]) -> String {
+        tokens.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")
+    }
+
+    fn end_of_sequence(&self) -> Option<u32> {
+        self.end
+    }
 }
 
 /// A model's tokenizer, as tasks and rewards need it.

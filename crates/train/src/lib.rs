@@ -4,6 +4,7 @@
 //! [`Summary`]. Nothing here knows a method: the recipe's choices are pure functions of `cohort-core`,
 //! a policy is anything that implements [`cohort_core::Policy`].
 
+pub mod bench;
 pub mod build;
 mod chat_templates;
 pub mod checkpoint;

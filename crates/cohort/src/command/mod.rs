@@ -1,5 +1,6 @@
 //! The subcommands, one a file.
 
+mod bench;
 mod calc;
 mod compare;
 mod doctor;
@@ -62,6 +63,9 @@ pub enum Command {
     Export(export::Export),
     /// Write a run's report.html again
     Report(report::Report),
+    /// Measure how fast this machine trains
+    #[command(subcommand, after_help = bench::EXAMPLES)]
+    Bench(bench::Bench),
     /// Look at this machine, or at what a run's curve shows
     Doctor(doctor::Doctor),
 }
@@ -84,6 +88,7 @@ impl Command {
             Command::Compare(c) => c.run(),
             Command::Export(c) => c.run(),
             Command::Report(c) => c.run(),
+            Command::Bench(c) => c.run(),
             Command::Doctor(c) => c.run(),
         }
     }

@@ -3,6 +3,7 @@
 mod adapters;
 mod algorithms;
 mod architectures;
+mod bench;
 mod best;
 mod calc;
 mod checkpoints;

@@ -5,82 +5,91 @@ use std::ops::Range;
 use super::{Team, balanced, cut, put_columns, ranges, run};
 use crate::attention::{AttentionShape, attention, attention_of};
 use crate::attention_backward::{Gradients, attention_backward, attention_backward_of};
+use crate::sequences::Sequences;
 
 impl Team {
     /// [`attention`](crate::attention()).
-    pub fn attention(
+    pub fn attention<'a>(
         &self,
         q: &[f32],
         k: &[f32],
         v: &[f32],
-        sequence_starts: &[usize],
+        sequences: impl Into<Sequences<'a>>,
         shape: AttentionShape,
         out: &mut [f32],
     ) {
-        shape.check_packed("attention", q.len(), k.len(), v.len(), sequence_starts);
-        let members = self.members(2 * shape.query_heads * shape.head_dim * scores(sequence_starts, shape));
+        let sequences = sequences.into();
+        shape.check_packed("attention", q.len(), k.len(), v.len(), sequences);
+        let costs: Vec<usize> = (0..sequences.count()).flat_map(|s| row_costs(sequences, s, shape)).collect();
+        let members = self.members(2 * shape.query_heads * shape.head_dim * costs.iter().sum::<usize>());
         if members == 1 || out.len() != q.len() {
-            return attention(q, k, v, sequence_starts, shape, out);
+            return attention(q, k, v, sequences, shape, out);
         }
-        let parts = balanced(row_costs(sequence_starts, shape), members);
+        let parts = balanced(costs.into_iter(), members);
         let width = shape.query_heads * shape.head_dim;
         run(parts.iter().zip(cut(out, &parts, width)), |(part, out)| {
-            attention_of(part.clone(), q, k, v, sequence_starts, shape, out);
+            attention_of(part.clone(), q, k, v, sequences, shape, out);
         });
     }
 
     /// [`attention_backward`].
     #[allow(clippy::too_many_arguments)]
-    pub fn attention_backward(
+    pub fn attention_backward<'a>(
         &self,
         q: &[f32],
         k: &[f32],
         v: &[f32],
-        sequence_starts: &[usize],
+        sequences: impl Into<Sequences<'a>>,
         shape: AttentionShape,
         d_out: &[f32],
         d_q: &mut [f32],
         d_k: &mut [f32],
         d_v: &mut [f32],
     ) {
-        shape.check_packed("attention_backward", q.len(), k.len(), v.len(), sequence_starts);
+        let sequences = sequences.into();
+        shape.check_packed("attention_backward", q.len(), k.len(), v.len(), sequences);
         let AttentionShape { query_heads, kv_heads, head_dim, .. } = shape;
-        let members = self.members(5 * query_heads * head_dim * scores(sequence_starts, shape));
+        let families = sequences.families();
+        let cost = |family: &Range<usize>| -> usize {
+            family.clone().map(|s| row_costs(sequences, s, shape).sum::<usize>()).sum()
+        };
+        let costs: Vec<usize> = families.iter().map(cost).collect();
+        let total: usize = costs.iter().sum();
+        let members = self.members(5 * query_heads * head_dim * total);
         let lengths_fit =
             d_out.len() == q.len() && d_q.len() == q.len() && d_k.len() == k.len() && d_v.len() == k.len();
         if members == 1 || !lengths_fit {
-            return attention_backward(q, k, v, sequence_starts, shape, d_out, d_q, d_k, d_v);
+            return attention_backward(q, k, v, sequences, shape, d_out, d_q, d_k, d_v);
         }
         let (q_width, kv_width) = (query_heads * head_dim, kv_heads * head_dim);
-        let costs = sequence_starts.windows(2).map(|pair| scores(&[0, pair[1] - pair[0]], shape));
-        let total: usize = costs.clone().sum();
-        let by_sequence = balanced(costs.clone(), members);
-        let longest_share =
-            by_sequence.iter().map(|part| costs.clone().skip(part.start).take(part.len()).sum::<usize>()).max();
+        let by_family = balanced(costs.iter().copied(), members);
+        let longest_share = by_family.iter().map(|part| costs[part.clone()].iter().sum::<usize>()).max();
         let by_head = ranges(kv_heads, members, 1);
         let widest_share = by_head.iter().map(Range::len).max().map_or(total, |most| total * most / kv_heads);
         if longest_share.unwrap_or(0) <= widest_share || head_dim == 1 {
+            let parts: Vec<Range<usize>> =
+                by_family.iter().map(|part| families[part.start].start..families[part.end - 1].end).collect();
             let tokens: Vec<Range<usize>> =
-                by_sequence.iter().map(|part| sequence_starts[part.start]..sequence_starts[part.end]).collect();
+                parts.iter().map(|part| sequences.own(part.start).start..sequences.own(part.end - 1).end).collect();
             let pieces = cut(d_q, &tokens, q_width).into_iter().zip(cut(d_k, &tokens, kv_width));
             let pieces = pieces.zip(cut(d_v, &tokens, kv_width));
-            return run(by_sequence.iter().zip(&tokens).zip(pieces), |((part, tokens), ((d_q, d_k), d_v))| {
-                let starts: Vec<usize> =
-                    sequence_starts[part.start..=part.end].iter().map(|start| start - tokens.start).collect();
+            return run(parts.iter().zip(&tokens).zip(pieces), |((part, tokens), ((d_q, d_k), d_v))| {
+                let (starts, after) = sequences.part(part.clone());
                 let (wide, narrow) =
                     (tokens.start * q_width..tokens.end * q_width, tokens.start * kv_width..tokens.end * kv_width);
                 let (q, k, v) = (&q[wide.clone()], &k[narrow.clone()], &v[narrow]);
-                attention_backward(q, k, v, &starts, shape, &d_out[wide], d_q, d_k, d_v);
+                let sequences = Sequences::new(&starts, &after);
+                attention_backward(q, k, v, sequences, shape, &d_out[wide], d_q, d_k, d_v);
             });
         }
-        let tokens = sequence_starts.last().copied().unwrap_or(0);
+        let tokens = sequences.tokens();
         let group = query_heads / kv_heads * head_dim;
         let mut pieces: Vec<[Vec<f32>; 3]> = by_head
             .iter()
             .map(|heads| [group, head_dim, head_dim].map(|width| vec![0.0; tokens * heads.len() * width]))
             .collect();
         run(by_head.iter().zip(&mut pieces), |(heads, [d_q, d_k, d_v])| {
-            attention_backward_of(heads.clone(), q, k, v, sequence_starts, shape, d_out, Gradients { d_q, d_k, d_v });
+            attention_backward_of(heads.clone(), q, k, v, sequences, shape, d_out, Gradients { d_q, d_k, d_v });
         });
         for (heads, [piece_q, piece_k, piece_v]) in by_head.iter().zip(&pieces) {
             let columns = |width: usize| heads.start * width..heads.end * width;
@@ -91,16 +100,10 @@ impl Team {
     }
 }
 
-/// What each row costs: the keys that it sees.
-fn row_costs(sequence_starts: &[usize], shape: AttentionShape) -> impl Iterator<Item = usize> + Clone {
-    sequence_starts
-        .windows(2)
-        .flat_map(move |pair| (0..pair[1] - pair[0]).map(move |position| position + 1 - shape.first_key(position)))
-}
-
-/// The scores of one head.
-fn scores(sequence_starts: &[usize], shape: AttentionShape) -> usize {
-    row_costs(sequence_starts, shape).sum()
+/// What each of a sequence's own rows costs: the keys that it sees.
+fn row_costs(sequences: Sequences, s: usize, shape: AttentionShape) -> impl Iterator<Item = usize> {
+    let first = sequences.before(s).len();
+    (first..first + sequences.own(s).len()).map(move |position| position + 1 - shape.first_key(position))
 }
 
 #[cfg(test)]
@@ -122,7 +125,18 @@ mod tests {
             (within(7, shape(3, 2, 8)), vec![0, 100, 101, 133]),
             (within(70, shape(2, 2, 8)), vec![0, 200]),
         ];
-        for (shape, starts) in cases {
+        let apart = cases.map(|(shape, starts)| (shape, starts, vec![]));
+        let going_on = [
+            (
+                shape(2, 2, 16),
+                vec![0, 40, 60, 75, 75, 90, 95, 130],
+                vec![None, Some(0), Some(0), Some(0), None, Some(4), Some(4)],
+            ),
+            (within(9, shape(3, 1, 8)), vec![0, 30, 60, 90, 91], vec![None, Some(0), Some(0), None]),
+            (shape(1, 2, 64), vec![0, 100, 130, 160], vec![None, Some(0), Some(0)]),
+        ];
+        for (shape, starts, after) in apart.into_iter().chain(going_on) {
+            let sequences = Sequences::new(&starts, &after);
             let tokens = starts[starts.len() - 1];
             let (wide, narrow) =
                 (tokens * shape.query_heads * shape.head_dim, tokens * shape.kv_heads * shape.head_dim);
@@ -132,12 +146,12 @@ mod tests {
                 let [out, d_q, d_k, d_v] = &mut all;
                 match team {
                     None => {
-                        attention(&q, &k, &v, &starts, shape, out);
-                        attention_backward(&q, &k, &v, &starts, shape, &d_out, d_q, d_k, d_v);
+                        attention(&q, &k, &v, sequences, shape, out);
+                        attention_backward(&q, &k, &v, sequences, shape, &d_out, d_q, d_k, d_v);
                     }
                     Some(team) => {
-                        team.attention(&q, &k, &v, &starts, shape, out);
-                        team.attention_backward(&q, &k, &v, &starts, shape, &d_out, d_q, d_k, d_v);
+                        team.attention(&q, &k, &v, sequences, shape, out);
+                        team.attention_backward(&q, &k, &v, sequences, shape, &d_out, d_q, d_k, d_v);
                     }
                 }
                 all.map(|all| bits(&all))

@@ -1,8 +1,8 @@
-//! Causal attention within each sequence of a pack.
+//! Causal attention within each sequence of a pack, and over what it goes on from.
 
 use std::sync::Arc;
 
-use cohort_kernels::{AttentionShape, Team};
+use cohort_kernels::{AttentionShape, Sequences, Team};
 
 use super::operation::{Operation, Values, matrix, sizes, slice};
 
@@ -12,6 +12,14 @@ pub(crate) struct Layout {
     pub shape: AttentionShape,
     /// Beginnings, and after the last one the end.
     pub starts: Arc<Vec<usize>>,
+    /// What each sequence goes on from.
+    pub after: Arc<Vec<Option<usize>>>,
+}
+
+impl Layout {
+    pub(super) fn sequences(&self) -> Sequences<'_> {
+        Sequences::new(&self.starts, &self.after)
+    }
 }
 
 /// Queries `[tokens, query_heads * head_dim]`, keys and values `[tokens, kv_heads * head_dim]`.
@@ -27,8 +35,8 @@ impl Operation<3> for Attend {
     fn forward(&mut self, team: Team) -> Values {
         let [rows, columns] = sizes(&self.queries);
         let mut out = vec![0.0; rows * columns];
-        let Layout { shape, starts } = &*self.layout;
-        team.attention(slice(&self.queries), slice(&self.keys), slice(&self.values), starts, *shape, &mut out);
+        let (shape, sequences) = (self.layout.shape, self.layout.sequences());
+        team.attention(slice(&self.queries), slice(&self.keys), slice(&self.values), sequences, shape, &mut out);
         matrix(out, rows, columns)
     }
 
@@ -37,13 +45,12 @@ impl Operation<3> for Attend {
         let [_, kv_columns] = sizes(&self.keys);
         let mut d_q = vec![0.0; rows * columns];
         let (mut d_k, mut d_v) = (vec![0.0; rows * kv_columns], vec![0.0; rows * kv_columns]);
-        let Layout { shape, starts } = &*self.layout;
         team.attention_backward(
             slice(&self.queries),
             slice(&self.keys),
             slice(&self.values),
-            starts,
-            *shape,
+            self.layout.sequences(),
+            self.layout.shape,
             d_out,
             &mut d_q,
             &mut d_k,

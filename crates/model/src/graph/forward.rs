@@ -32,8 +32,10 @@ impl<'a> Parts<'a> {
     pub(super) fn new(model: Model<'a>, pack: &Pack, temperature: f32) -> Self {
         let attention = model.architecture.layer.attention;
         let count = model.parameters.layers.len();
-        let layout =
-            |layer: usize| Arc::new(Layout { shape: model.attention_shape(layer), starts: Arc::clone(&pack.starts) });
+        let layout = |layer: usize| {
+            let (starts, after) = (Arc::clone(&pack.starts), Arc::clone(&pack.after));
+            Arc::new(Layout { shape: model.attention_shape(layer), starts, after })
+        };
         let table = model.rotations.table(pack.longest());
         let rotation = |heads: usize| {
             Arc::new(Rotation {

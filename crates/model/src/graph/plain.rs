@@ -1,6 +1,6 @@
 //! The twins: every operation in ordinary Burn operations, for tests and for devices without kernels of their own.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use cohort_kernels::{RoutingShape, RoutingWeights};
@@ -106,19 +106,25 @@ impl Operators for Plain {
         let shape = layout.shape;
         let group = shape.query_heads / shape.kv_heads;
         let scale = 1.0 / (shape.head_dim as f32).sqrt();
-        let sequences = layout.starts.windows(2).map(|pair| {
-            let (start, length) = (pair[0], pair[1] - pair[0]);
+        let all = layout.sequences();
+        let sequences = (0..all.count()).filter(|&s| !all.own(s).is_empty()).map(|s| {
+            let (before, own) = (all.before(s), all.own(s));
+            let (first, rows, length) = (before.len(), own.len(), before.len() + own.len());
             let window = shape.window.unwrap_or(length);
             let sees = |query: usize, key: usize| key <= query && key + window > query;
-            let mask =
-                (0..length * length).map(|at| if sees(at / length, at % length) { 0.0 } else { f32::NEG_INFINITY });
-            let mask = constant(mask.collect(), length, length, &queries);
+            let mask = (0..rows * length)
+                .map(|at| if sees(first + at / length, at % length) { 0.0 } else { f32::NEG_INFINITY });
+            let mask = constant(mask.collect(), rows, length, &queries);
             let heads = (0..shape.query_heads).map(|head| {
-                let of = |x: &Tensor<2>, head: usize| {
-                    x.clone().narrow(0, start, length).narrow(1, head * shape.head_dim, shape.head_dim)
+                let part = |x: &Tensor<2>, rows: &Range<usize>, head: usize| {
+                    x.clone().narrow(0, rows.start, rows.len()).narrow(1, head * shape.head_dim, shape.head_dim)
                 };
-                let scores = of(&queries, head).matmul(of(&keys, head / group).transpose()) * scale;
-                activation::softmax(scores + mask.clone(), 1).matmul(of(&values, head / group))
+                let whole = |x: &Tensor<2>| match before.is_empty() {
+                    true => part(x, &own, head / group),
+                    false => Tensor::cat(vec![part(x, &before, head / group), part(x, &own, head / group)], 0),
+                };
+                let scores = part(&queries, &own, head).matmul(whole(&keys).transpose()) * scale;
+                activation::softmax(scores + mask.clone(), 1).matmul(whole(&values))
             });
             Tensor::cat(heads.collect(), 1)
         });

@@ -24,7 +24,7 @@ use crate::{
     config::Architecture,
     init::random_weights,
     layer::{self, Head, ModelParameters, ParameterKind, Place, Projection},
-    pack::{Limits, Pack},
+    pack::{Limits, Pack, Prompts},
     rope::Rotations,
     slices::Model,
     weights::Weights,
@@ -147,10 +147,16 @@ fn rope() {
 
 #[test]
 fn attention() {
-    for starts in [vec![0, 6], vec![0, 1, 4, 11]] {
+    for (starts, after, window) in [
+        (vec![0, 6], vec![None], None),
+        (vec![0, 1, 4, 11], vec![None; 3], None),
+        (vec![0, 1, 4, 11], vec![None; 3], Some(3)),
+        (vec![0, 5, 7, 7, 11, 12], vec![None, Some(0), Some(0), Some(0), None], None),
+        (vec![0, 5, 7, 7, 11, 12], vec![None, Some(0), Some(0), Some(0), None], Some(4)),
+    ] {
         let tokens = starts[starts.len() - 1];
-        let shape = AttentionShape { query_heads: 4, kv_heads: 2, head_dim: 8, window: None };
-        let layout = Arc::new(Layout { shape, starts: Arc::new(starts) });
+        let shape = AttentionShape { query_heads: 4, kv_heads: 2, head_dim: 8, window };
+        let layout = Arc::new(Layout { shape, starts: Arc::new(starts), after: Arc::new(after) });
         let shapes = [[tokens, 32], [tokens, 16], [tokens, 16]];
         twins("attention", shapes, &[], |o, [q, k, v]| o.attention(q, k, v, &layout));
     }
@@ -193,16 +199,19 @@ fn blueprint(head: Head) -> Blueprint {
     }
 }
 
-fn samples() -> [Sample; 3] {
+fn samples() -> [Sample; 5] {
     [
         Sample::given(Context::of_tokens([1, 2, 3]), &[4, 5, 6]),
         Sample::given(Context::of_tokens([7]), &[8]),
+        Sample::given(Context::of_tokens([7]), &[1]),
+        Sample::given(Context::of_tokens([7]), &[1, 2, 3, 4]),
         Sample::given(Context::of_tokens([29, 0, 3, 3, 3]), &[3, 9]),
     ]
 }
 
 fn pack(samples: &[Sample]) -> Pack {
-    Pack::of(&samples.iter().collect::<Vec<_>>(), Limits { vocabulary: 30, positions: 32 }).expect("packs")
+    Pack::of(&samples.iter().collect::<Vec<_>>(), Limits { vocabulary: 30, positions: 32 }, Prompts::Shared)
+        .expect("packs")
 }
 
 /// Some numbers as row gradients, and the same packed.
@@ -240,7 +249,7 @@ fn whole_models() {
         let layers = 0..parameters.layers.len();
         let out = parts.rows(&plain, layers.fold(parts.embed(&plain), |x, index| parts.layer(&plain, index, x)));
         close("rows", 2e-5, &rows, &numbers(out.clone().inner()));
-        let loss = out * Tensor::from_inner(tensor(super::operation::matrix(packed, 6, 2)));
+        let loss = out * Tensor::from_inner(tensor(super::operation::matrix(packed, pack.ids.len(), 2)));
         let theirs = loss.sum().backward();
         for ((info, ours), leaf) in parameters.infos.iter().zip(&ours.0).zip(&plain.leaves) {
             close(&info.name, 1e-3, ours, &numbers(leaf.grad(&theirs).expect("a gradient")));

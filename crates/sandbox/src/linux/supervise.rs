@@ -14,6 +14,9 @@ use std::{
 use super::spawn::Child;
 use crate::{Ending, Jail, JailError, Layer, Report};
 
+/// By how much the kernel's account of a limit and of what was used may differ: it counts in ticks.
+const TICKS: Duration = Duration::from_millis(50);
+
 /// The ends that this process reads.
 pub struct Ends {
     pub stdout: OwnedFd,
@@ -81,7 +84,7 @@ pub fn supervise(jail: &Jail, child: &Child, ends: Ends, begun: Instant) -> Resu
     let cpu = time(used.ru_utime) + time(used.ru_stime);
     let [stdout, stderr, verdict] = streams.map(|stream| stream.bytes);
     let status = ExitStatus::from_raw(status);
-    let is_of_cpu = matches!(status.signal(), Some(libc::SIGXCPU | libc::SIGKILL)) && cpu >= limits.cpu;
+    let is_of_cpu = matches!(status.signal(), Some(libc::SIGXCPU | libc::SIGKILL)) && cpu + TICKS >= limits.cpu;
     let ending = match (cause, status.code(), status.signal()) {
         (Some(Cause::Deadline), _, Some(libc::SIGKILL)) => Ending::TimedOut,
         (Some(Cause::Output), _, Some(libc::SIGKILL)) => Ending::OutputCapped,

@@ -1,6 +1,7 @@
 //! What a recipe and a task ask of a policy at once.
 
 use cohort_env::Split;
+use cohort_model::Prompts;
 
 use crate::{
     recipe::{Recipe, low::ReferenceSection},
@@ -37,18 +38,39 @@ pub(crate) struct Load {
     pub copies: u64,
 }
 
+impl Block {
+    /// Groups of `size` completions of `new` tokens, after prompts of `prompt`.
+    pub(crate) fn of(groups: usize, size: usize, prompt: u64, new: u64, prompts: Prompts) -> Self {
+        let sequences = (groups * size) as u64;
+        let runs = match prompts {
+            Prompts::Shared => groups as u64,
+            Prompts::Repeated => sequences,
+        };
+        Self { tokens: runs * prompt + sequences * new, rows: sequences * new, count: 1 }
+    }
+}
+
 impl Load {
+    /// Of one kind of block, whose `sequences` of at most `length` tokens are sampled first.
+    pub(crate) fn of_block(block: Block, sequences: u64, length: u64) -> Self {
+        Self {
+            blocks: vec![block],
+            decoded: sequences.min(DECODED_TOGETHER),
+            decoded_length: length,
+            scored: (sequences * length).clamp(length, SCORED_TOGETHER.max(length)),
+            copies: 0,
+        }
+    }
+
     pub(crate) fn of(recipe: &Recipe, world: &World) -> Self {
         let items = || [Split::Train, Split::Dev, Split::Test].into_iter().flat_map(|split| world.task.items(split));
         let prompt = items().map(|item| item.context.token_count() as u64).max().unwrap_or(0);
         let new = recipe.rollout.max_new_tokens as u64;
         let train = &recipe.train;
-        let sequences = (train.groups_per_block.min(train.prompts_per_step) * recipe.rollout.group_size) as u64;
-        let rl = Block {
-            tokens: sequences * (prompt + new),
-            rows: sequences * new,
-            count: train.prompts_per_step.div_ceil(train.groups_per_block) as u64,
-        };
+        let (groups, size) = (train.groups_per_block.min(train.prompts_per_step), recipe.rollout.group_size);
+        let sequences = (groups * size) as u64;
+        let count = train.prompts_per_step.div_ceil(train.groups_per_block) as u64;
+        let rl = Block { count, ..Block::of(groups, size, prompt, new, recipe.prompts) };
         let is_frozen = recipe.has_reference() && train.reference == ReferenceSection::Frozen;
         let mut blocks = vec![rl];
         if let Some(supervised) = &recipe.supervised {
@@ -64,10 +86,8 @@ impl Load {
         }
         Self {
             blocks,
-            decoded: sequences.min(DECODED_TOGETHER),
-            decoded_length: prompt + new,
-            scored: (sequences * (prompt + new)).clamp(prompt, SCORED_TOGETHER.max(prompt + new)),
             copies: u64::from(is_frozen) + u64::from(train.ema.is_some()),
+            ..Self::of_block(rl, sequences, prompt + new)
         }
     }
 }

@@ -5,7 +5,7 @@ mod machine;
 mod peak;
 mod plan;
 
-pub(crate) use load::Load;
+pub(crate) use load::{Block, Load};
 pub(crate) use machine::available_bytes;
 pub(crate) use peak::{Peak, peak_rss_bytes};
 pub use plan::MemoryPlan;

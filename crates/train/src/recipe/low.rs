@@ -15,7 +15,7 @@ use cohort_core::{
     weight::Weighting,
 };
 use cohort_env::{task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
-use cohort_model::Selection;
+use cohort_model::{Prompts, Selection};
 use cohort_rollout::ServerConfig;
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +101,8 @@ pub struct PolicySection {
     pub adapter: Option<String>,
     /// What frozen matrices are stored in; what is trained is f32.
     pub dtype: NumberType,
+    /// How often a prompt that the completions of a group share is run, when they are trained or scored: a speed.
+    pub prompts: Prompts,
     /// What is trained: everything, unless told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train: Option<Selection>,

@@ -12,7 +12,7 @@ use cohort_core::{
     Curriculum, Decoding, Method, NumberType, Truncation, curriculum::Defer, objective::Staleness, schedule::Schedule,
 };
 use cohort_env::{task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
-use cohort_model::Selection;
+use cohort_model::{Prompts, Selection};
 use cohort_rollout::ServerConfig;
 use sha2::{Digest, Sha256};
 
@@ -39,6 +39,8 @@ pub struct Recipe {
     pub seed: u64,
     pub policy: PolicySource,
     pub trained: Trained,
+    /// How often shared prompts are run.
+    pub prompts: Prompts,
     pub task: TaskSource,
     /// Runs before the rl stage.
     pub supervised: Option<Supervised>,

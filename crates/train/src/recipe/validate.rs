@@ -94,6 +94,7 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
         seed: low.seed,
         policy,
         trained,
+        prompts: low.policy.prompts,
         task,
         supervised,
         rollout,

@@ -1,7 +1,5 @@
 //! Reinforcement from groups: sample, compare, reinforce.
 
-use std::ops::Range;
-
 use cohort_core::{
     AboveRedLine, Author, Comparison, Gap, Group, Method, Policy, Precision, RedLine, RowSpec, Rows, Sample,
     metric::{Metric, Metrics},
@@ -19,7 +17,7 @@ use crate::{
     run_dir::{LogName, Tokens},
     session::{Best, Session},
     timing::{Seconds, timed},
-    update::{Batch, Pass, Passed},
+    update::{Batch, Pass, Passed, blocks_of},
     world::World,
 };
 
@@ -347,9 +345,4 @@ fn divergences(groups: &[Group], ref_logp: &[Vec<Vec<f64>>]) -> Vec<Option<f64>>
 /// What a curriculum sees of a group.
 fn observed(group: &Group, kl: Option<f64>) -> (usize, Vec<Option<f64>>, Option<f64>) {
     (group.key.0 as usize, group.episodes.iter().map(|e| e.outcome).collect(), kl)
-}
-
-/// Ranges of `per_block` groups.
-fn blocks_of(groups: usize, per_block: usize) -> Vec<Range<usize>> {
-    (0..groups).step_by(per_block).map(|start| start..(start + per_block).min(groups)).collect()
 }

@@ -50,6 +50,11 @@ pub enum Passed {
     NotFinite(String),
 }
 
+/// Ranges of `per_block` groups: the micro-batches of an rl step.
+pub fn blocks_of(groups: usize, per_block: usize) -> Vec<Range<usize>> {
+    (0..groups).step_by(per_block).map(|start| start..(start + per_block).min(groups)).collect()
+}
+
 struct Block {
     rows: Vec<Vec<Rows>>,
     row_gradients: Vec<Vec<RowGradients>>,
