@@ -14,6 +14,15 @@ pub struct Jail {
     pub(crate) layers: Layers,
     pub(crate) limits: Limits,
     pub(crate) readable: Vec<PathBuf>,
+    pub(crate) hidden: Vec<PathBuf>,
+    pub(crate) private: Private,
+}
+
+/// What the private folder may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Private {
+    Programs,
+    Data,
 }
 
 impl Default for Jail {
@@ -26,7 +35,13 @@ impl Jail {
     /// Every layer, the default limits. A layer that the kernel does not give is an error when a program is run; see
     /// [`Jail::of_this_kernel`].
     pub fn new() -> Self {
-        Self { layers: Layers::all(), limits: Limits::default(), readable: Vec::new() }
+        Self {
+            layers: Layers::all(),
+            limits: Limits::default(),
+            readable: Vec::new(),
+            hidden: Vec::new(),
+            private: Private::Programs,
+        }
     }
 
     /// Every layer that this kernel gives.
@@ -76,6 +91,20 @@ impl Jail {
     #[must_use]
     pub fn reading(mut self, path: impl Into<PathBuf>) -> Self {
         self.readable.push(path.into());
+        self
+    }
+
+    /// A file that is there and empty, though what it is in can be read. Of the layer [`Layer::Mount`].
+    #[must_use]
+    pub fn hiding(mut self, path: impl Into<PathBuf>) -> Self {
+        self.hidden.push(path.into());
+        self
+    }
+
+    /// Nothing in the private folder can be executed or loaded as machine code. Of the layer [`Layer::Mount`].
+    #[must_use]
+    pub fn data_only(mut self) -> Self {
+        self.private = Private::Data;
         self
     }
 

@@ -38,8 +38,6 @@ pub struct Places {
     pub cache: Option<PathBuf>,
     /// The directory of the run, where there is one.
     pub run_dir: Option<PathBuf>,
-    /// What generated programs run in, where they run.
-    pub sandbox: Sandbox,
     /// Where `hf:org/name` is.
     pub hub: Hub,
 }
@@ -52,18 +50,17 @@ impl Places {
             data: std::env::var_os("COHORT_DATA").filter(|v| !v.is_empty()).map(PathBuf::from),
             cache: cache_folder(variable),
             run_dir: None,
-            sandbox: Sandbox::default(),
             hub: Hub::new(Settings::of_environment()),
         }
     }
 
-    /// What verifiers may use of it.
+    /// What verifiers may use of it. A recipe may ask for less of a sandbox.
     pub fn means(&self) -> Means {
         Means {
             data: self.data.clone(),
             cache: self.cache.as_ref().map(|cache| cache.join("verifiers")),
             run_dir: self.run_dir.clone(),
-            sandbox: self.sandbox,
+            sandbox: Sandbox::Jail,
             variables: Arc::new(|name| std::env::var(name).ok()),
         }
     }
@@ -288,7 +285,7 @@ pub fn world(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<Wo
             })?
         }
     };
-    let terms = terms(recipe, &places.means())?;
+    let terms = terms(recipe, &Means { sandbox: recipe.reward.sandbox, ..places.means() })?;
     let correct = terms.iter().position(|t| t.name == recipe.correct).expect("the recipe names one of its terms");
     let rollout = &recipe.rollout;
     let forbidden = match rollout.ignore_eos {

@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use cohort_core::NumberType;
+use cohort_env::Sandbox;
 use cohort_model::{Opening, StoredDtype};
 
 use crate::{
@@ -52,6 +53,7 @@ pub fn merge(plan: &Merge<'_>, places: &Places) -> Result<Merged, Error> {
         base: Some(base_name(&base)),
         stage: "merged".to_owned(),
         step: 0,
+        sandbox: Sandbox::Jail,
     };
     checkpoint::write_model(plan.out, &policy.merged(numbers), &provenance, SHARD_BYTES)?;
     Ok(Merged { base, modules, numbers })

@@ -9,6 +9,7 @@ use std::{
     thread,
 };
 
+use cohort_sandbox::{Given, Layer};
 use cohort_train::cold_start::cache_folder;
 use serde::Serialize;
 
@@ -30,6 +31,27 @@ pub struct Machine {
     pub cache: Option<Folder>,
     /// `COHORT_DATA`.
     pub data: DataFolder,
+    /// What programs of a model would run in.
+    pub sandbox: SandboxGiven,
+}
+
+/// The layers of the sandbox that this kernel gives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SandboxGiven {
+    /// Every layer that matters is there: terms that run generated programs run.
+    pub is_given: bool,
+    pub layers: Vec<LayerGiven>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LayerGiven {
+    pub layer: &'static str,
+    pub is_given: bool,
+    /// Without one that matters, generated programs are refused.
+    pub matters: bool,
+    /// Its version, or why it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -77,7 +99,19 @@ pub fn machine() -> Machine {
         devices: vec!["cpu"],
         cache: cache_folder(variable).map(|path| Folder { free_bytes: free_bytes(&path), path }),
         data: data_folder(variable("COHORT_DATA")),
+        sandbox: sandbox(),
     }
+}
+
+fn sandbox() -> SandboxGiven {
+    let layers = Layer::ALL.map(|layer| {
+        let (is_given, said) = match layer.given() {
+            Given::Yes(said) => (true, said),
+            Given::Missing(reason) => (false, Some(reason)),
+        };
+        LayerGiven { layer: layer.name(), is_given, matters: layer.matters(), said }
+    });
+    SandboxGiven { is_given: layers.iter().all(|l| l.is_given || !l.matters), layers: layers.into() }
 }
 
 fn memory(meminfo: &str) -> Memory {
@@ -141,6 +175,22 @@ impl Machine {
                 DataFolder::Present { path } => path.display().to_string(),
             },
         );
+        line(
+            "sandbox",
+            match self.sandbox.is_given {
+                true => "given: programs of a model run in a jail".to_owned(),
+                false => "missing: programs of a model are refused, unless reward.sandbox = \"none\"".to_owned(),
+            },
+        );
+        for LayerGiven { layer, is_given, matters, said } in &self.sandbox.layers {
+            let given = match (is_given, matters) {
+                (true, _) => "given",
+                (false, true) => "MISSING",
+                (false, false) => "missing (others stand in for it)",
+            };
+            let said = said.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
+            let _ = writeln!(text, "  {layer:<20} {given}{said}");
+        }
         text
     }
 }
@@ -177,7 +227,7 @@ mod tests {
     fn this_machine_has_a_level_and_cores() {
         let machine = machine();
         assert!(["scalar", "avx2", "avx512", "neon"].contains(&machine.cpu_level));
-        assert!(machine.text().lines().count() == 7 && machine.text().contains(machine.cpu_level));
+        assert!(machine.text().lines().count() == 8 + Layer::ALL.len() && machine.text().contains(machine.cpu_level));
         assert_eq!(serde_json::to_value(&machine).unwrap()["devices"][0], "cpu");
     }
 }

@@ -187,6 +187,7 @@ fn facts(run: &Run) -> Vec<Fact> {
         TaskSource::Data(data) => data.path.clone(),
     });
     let sampler = recipe.filter(|r| r.rollout.sampler != SamplerSource::Own);
+    let sandbox = recipe.filter(|r| !r.reward.sandbox.is_jail());
     let named = [
         ("seed", manifest.map(|m| m.seed.to_string())),
         ("policy started from", policy),
@@ -198,6 +199,7 @@ fn facts(run: &Run) -> Vec<Fact> {
         ("peak memory", peak.map(bytes)),
         ("sampler to trainer, largest gap", gap.map(|g| format!("{} nats", short(g)))),
         ("sampler", sampler.map(|_| "a server; no run like it has the same bits".to_owned())),
+        ("sandbox", sandbox.map(|_| "none: generated programs ran with the user's rights".to_owned())),
         ("best checkpoint", best),
         ("CPU level", manifest.map(|m| m.cpu.clone())),
         ("version", manifest.map(|m| m.cohort_version.clone())),

@@ -141,6 +141,7 @@ impl Synthetic {
             logp_gap_max: Some(0.0),
             best: None,
             preflight: m.preflight.clone(),
+            sandbox: cohort_env::Sandbox::Jail,
             recipe_hash: m.recipe_hash.clone(),
             cohort_version: m.cohort_version.clone(),
             cpu: m.cpu.clone(),

@@ -22,6 +22,10 @@ pub enum Sandbox {
 }
 
 impl Sandbox {
+    pub fn is_jail(&self) -> bool {
+        *self == Sandbox::Jail
+    }
+
     /// The place to run generated programs in.
     ///
     /// # Errors

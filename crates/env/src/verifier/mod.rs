@@ -1,6 +1,8 @@
 //! What a reward term says of a completion.
 
 pub mod answer;
+pub(crate) mod cache;
+pub mod code;
 mod columns;
 mod described;
 pub mod fenced;

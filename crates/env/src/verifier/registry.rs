@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Described, Means, Verifier, VerifierError, answer::Answer, format, geometry, json, judge, length, math::MathAnswer,
-    pattern::Pattern, program, ranking, signal, text,
+    Described, Means, Verifier, VerifierError, answer::Answer, code, format, geometry, json, judge, length,
+    math::MathAnswer, pattern::Pattern, program, ranking, signal, text,
 };
 
 /// The parameters of a verifier, as a recipe writes them.
@@ -64,6 +64,7 @@ verifiers! {
     RankGains(ranking::gains::RankGains),
     JsonSchema(json::schema::JsonSchema),
     FieldF1(json::field_f1::FieldF1),
+    PythonTests(code::python::PythonTests),
     Tags(format::tags::Tags),
     MultipleChoice(format::choice::MultipleChoice),
     Categorical(format::categorical::Categorical),

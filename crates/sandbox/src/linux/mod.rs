@@ -55,7 +55,7 @@ fn plan(jail: &Jail, program: Option<&Program>, given: &[OwnedFd]) -> Result<(Pl
     let folder = if layers.has(Layer::Mount) { None } else { Some(Folder::new(id.is_some() && ids.is_root())?) };
     let work = root::text(folder.as_ref().map_or(Path::new(root::WORK), |folder| &folder.0));
     let shown = Shown::of(jail)?;
-    let root = layers.has(Layer::Mount).then(|| Root::new(&shown, &jail.limits, id.unwrap_or(0)));
+    let root = layers.has(Layer::Mount).then(|| Root::new(&shown, jail, id.unwrap_or(0)));
     let rules = if layers.has(Layer::Landlock) { shown.rules(&work) } else { Vec::new() };
     let landlock_version = match layers.has(Layer::Landlock) {
         true => landlock::version().map_err(|e| missing(Layer::Landlock, reason(e)))?,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{landlock::Access, raw};
-use crate::{Jail, JailError, Limits};
+use crate::{Jail, JailError, Limits, jail::Private};
 
 /// Read-only folders and files of the system; those that are links stay links, those that are absent stay absent.
 const SYSTEM: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/etc/ld.so.cache", "/etc/alternatives"];
@@ -37,8 +37,9 @@ enum Step {
 /// The root, prepared: entering it allocates nothing.
 pub struct Root {
     steps: Vec<Step>,
-    /// Options of the private folder's file system.
+    /// Options and flags of the private folder's file system.
     private: CString,
+    private_flags: u64,
 }
 
 /// What can be read in a jail, and what it is.
@@ -108,7 +109,7 @@ fn kind(path: &Path) -> io::Result<Kind> {
 
 impl Root {
     /// `owner` is the id, inside, that the private folder belongs to.
-    pub fn new(shown: &Shown, limits: &Limits, owner: u32) -> Self {
+    pub fn new(shown: &Shown, jail: &Jail, owner: u32) -> Self {
         let mut steps = Vec::new();
         let mut made: Vec<PathBuf> = Vec::new();
         let mut parents = |path: &Path, steps: &mut Vec<Step>| {
@@ -149,9 +150,17 @@ impl Root {
             parents(link, &mut steps);
             steps.push(Step::Link { to: text(Path::new(WORK)), path: inside(link) });
         }
-        let Limits { writable, files, .. } = limits;
+        for hidden in jail.hidden.iter().filter(|hidden| hidden.exists()) {
+            let attributes = READ_ONLY | NO_SETUID | NO_DEVICES | NO_EXECUTION;
+            steps.push(Step::Bind { from: c"/dev/null".to_owned(), to: inside(hidden), attributes });
+        }
+        let Limits { writable, files, .. } = jail.limits_of();
+        let private_flags = match jail.private {
+            Private::Programs => libc::MS_NOSUID | libc::MS_NODEV,
+            Private::Data => libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC,
+        };
         let options = format!("size={writable},nr_inodes={files},mode=0700,uid={owner},gid={owner}");
-        Self { steps, private: CString::new(options).unwrap_or_default() }
+        Self { steps, private: CString::new(options).unwrap_or_default(), private_flags }
     }
 
     /// Makes it the root of the calling process, in its own mount namespace.
@@ -185,7 +194,8 @@ impl Root {
             }
         }
         raw::mkdir(c"work", 0o755).map_err(|e| ("making the private folder", e))?;
-        raw::mount(c"tmpfs", c"work", c"tmpfs", bare, &self.private).map_err(|e| ("mounting the private folder", e))?;
+        raw::mount(c"tmpfs", c"work", c"tmpfs", self.private_flags, &self.private)
+            .map_err(|e| ("mounting the private folder", e))?;
         raw::pivot_root(c".", c".").map_err(|e| ("changing the root", e))?;
         raw::unmount(c".", libc::MNT_DETACH).map_err(|e| ("leaving the old root", e))?;
         raw::chdir(c"/").map_err(|e| ("entering the root", e))?;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use cohort_core::StoredAs;
+use cohort_env::Sandbox;
 
 /// What a card says of the weights beside it: no time and no path, so that equal runs have equal cards.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -15,6 +16,8 @@ pub struct Provenance {
     pub base: Option<String>,
     pub stage: String,
     pub step: u64,
+    /// What programs of the policy ran in, where rewards ran them.
+    pub sandbox: Sandbox,
 }
 
 /// The last part of what names a model in a recipe: `org/name` for a hub's, else its folder.
@@ -31,7 +34,7 @@ pub fn base_name(model: &str) -> String {
 impl Provenance {
     /// `README.md`, with the front matter that hubs read.
     pub(super) fn render(&self, stored: StoredAs) -> String {
-        let Self { recipe, recipe_hash, base, stage, step } = self;
+        let Self { recipe, recipe_hash, base, stage, step, sandbox } = self;
         let version = env!("CARGO_PKG_VERSION");
         let (library, kind) = match stored {
             StoredAs::Model => ("transformers", "Weights"),
@@ -41,11 +44,15 @@ impl Provenance {
         let title = if recipe.is_empty() { "A policy" } else { recipe };
         let front = base.as_ref().map_or(String::new(), |base| format!("base_model: {}\n", quoted(base)));
         let base = base.as_deref().unwrap_or("random weights, no model");
+        let sandbox = match sandbox {
+            Sandbox::Jail => "",
+            Sandbox::None => "| sandbox | none: generated programs ran with the user's rights |\n",
+        };
         format!(
             "---\nlibrary_name: {library}\npipeline_tag: text-generation\n{front}tags:\n- cohort\n- \
              reinforcement-learning\n---\n\n# {title}\n\n{kind} trained with Cohort.\n\n| | |\n|---|---|\n| base | {base} |\n| \
-             recipe | `{recipe}` |\n| recipe hash (SHA-256) | `{recipe_hash}` |\n| stage | {stage} |\n| step | {step} |\n| \
-             Cohort | {version} |\n"
+             recipe | `{recipe}` |\n| recipe hash (SHA-256) | `{recipe_hash}` |\n| stage | {stage} |\n| step | {step} |\n\
+             {sandbox}| Cohort | {version} |\n"
         )
     }
 }
@@ -78,6 +85,7 @@ mod tests {
             base: Some("a \"b\"".to_owned()),
             stage: "rl".to_owned(),
             step: 12,
+            sandbox: Sandbox::Jail,
         };
         let card = provenance.render(StoredAs::Adapter);
         for part in
@@ -85,5 +93,8 @@ mod tests {
         {
             assert!(card.contains(part), "{part} in {card}");
         }
+        assert!(!card.contains("sandbox"));
+        let card = Provenance { sandbox: Sandbox::None, ..provenance }.render(StoredAs::Model);
+        assert!(card.contains("| step | 12 |\n| sandbox | none: ") && card.contains("rights |\n| Cohort | "), "{card}");
     }
 }

@@ -14,7 +14,7 @@ use cohort_core::{
     schedule::Decay,
     weight::Weighting,
 };
-use cohort_env::{task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
+use cohort_env::{Sandbox, task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
 use cohort_model::{Prompts, Selection};
 use cohort_rollout::ServerConfig;
 use serde::{Deserialize, Serialize};
@@ -317,11 +317,21 @@ pub struct RewardSection {
     pub kl: Option<RewardKl>,
     /// Share of a step's episodes whose reward may fail before the run ends.
     pub error_budget: f64,
+    /// What stands between generated programs and this machine, for the terms that run them. `"none"` runs them with your rights.
+    #[serde(skip_serializing_if = "Sandbox::is_jail")]
+    pub sandbox: Sandbox,
 }
 
 impl Default for RewardSection {
     fn default() -> Self {
-        Self { combine: Combine::default(), terms: BTreeMap::new(), derive: Vec::new(), kl: None, error_budget: 0.05 }
+        Self {
+            combine: Combine::default(),
+            terms: BTreeMap::new(),
+            derive: Vec::new(),
+            kl: None,
+            error_budget: 0.05,
+            sandbox: Sandbox::default(),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use cohort_core::{
     Curriculum, Decoding, Method, NumberType, Truncation, curriculum::Defer, objective::Staleness, schedule::Schedule,
 };
-use cohort_env::{task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
+use cohort_env::{Sandbox, task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
 use cohort_model::{Prompts, Selection};
 use cohort_rollout::ServerConfig;
 use sha2::{Digest, Sha256};
@@ -107,6 +107,8 @@ pub struct Reward {
     /// Name, weight and verifier of every term, by name.
     pub terms: Vec<(String, f64, VerifierConfig)>,
     pub error_budget: f64,
+    /// What generated programs run in.
+    pub sandbox: Sandbox,
 }
 
 /// AdamW with gradient clipping and a schedule.
@@ -201,6 +203,9 @@ impl Recipe {
                     .to_owned(),
             );
         }
+        if self.reward.sandbox == Sandbox::None {
+            notes.push("reward.sandbox is none: generated programs run with the rights of this user".to_owned());
+        }
         if self.trained.numbers == NumberType::Bf16 {
             let what = "policy.dtype is the storage of frozen matrices";
             notes.push(match &self.trained {
@@ -244,7 +249,14 @@ impl Recipe {
         // All seeds share one cold start.
         let cold_start = self.cold_start_text().filter(|_| stage == SUPERVISED);
         let recipe_hash = cold_start.map_or_else(|| self.hash(), |text| hex(&Sha256::digest(text)));
-        Provenance { recipe: self.name.clone(), recipe_hash, base, stage: stage.to_owned(), step }
+        Provenance {
+            recipe: self.name.clone(),
+            recipe_hash,
+            base,
+            stage: stage.to_owned(),
+            step,
+            sandbox: self.reward.sandbox,
+        }
     }
 
     /// Whether a reference policy is needed.

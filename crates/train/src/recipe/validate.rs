@@ -385,7 +385,7 @@ fn reward(check: &Check<'_>, low: &Low) -> Result<Reward, RecipeError> {
             "train given solutions in a supervised stage; rejection fine-tuning wants advantage.baseline = \"none\" with advantage.scale = \"none\"",
         );
     }
-    Ok(Reward { terms, error_budget: section.error_budget })
+    Ok(Reward { terms, error_budget: section.error_budget, sandbox: section.sandbox })
 }
 
 /// The mathematics of a recipe: all that `cohort calc` needs.

@@ -20,7 +20,7 @@ use std::{
 };
 
 use cohort_core::{Policy, Stream};
-use cohort_env::Split;
+use cohort_env::{Sandbox, Split};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -97,6 +97,9 @@ pub struct Summary {
     pub best: Option<BestCheckpoint>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preflight: Option<Preflight>,
+    /// Absent where generated programs would run in a jail.
+    #[serde(default, skip_serializing_if = "Sandbox::is_jail")]
+    pub sandbox: Sandbox,
     pub recipe_hash: String,
     pub cohort_version: String,
     pub cpu: String,
@@ -419,6 +422,7 @@ fn finish(
             value: best.value,
         }),
         preflight: manifest.preflight.clone(),
+        sandbox: session.recipe.reward.sandbox,
         recipe_hash: manifest.recipe_hash.clone(),
         cohort_version: manifest.cohort_version.clone(),
         cpu: manifest.cpu.clone(),

@@ -1,0 +1,3 @@
+//! Terms that run programs.
+
+pub mod python;
