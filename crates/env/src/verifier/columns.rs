@@ -10,6 +10,11 @@ use super::View;
 pub(super) struct Fault(String);
 
 impl Fault {
+    /// Column `name` has its form, and what it says is wrong.
+    pub(super) fn because(view: &View, name: &str, why: &str) -> Self {
+        Self(format!("column `{name}`: {why} ({})", view.item.origin))
+    }
+
     pub(super) fn outcome(self) -> Outcome {
         Outcome::error(self.0)
     }

@@ -24,6 +24,7 @@ mod reading;
 mod registry;
 mod service;
 pub mod signal;
+pub mod sql;
 pub mod text;
 mod verdict;
 mod words;

@@ -65,6 +65,7 @@ verifiers! {
     JsonSchema(json::schema::JsonSchema),
     FieldF1(json::field_f1::FieldF1),
     PythonTests(code::python::PythonTests),
+    Sql(super::sql::Sql),
     Tags(format::tags::Tags),
     MultipleChoice(format::choice::MultipleChoice),
     Categorical(format::categorical::Categorical),
