@@ -27,6 +27,7 @@ pub mod signal;
 pub mod sql;
 pub mod text;
 mod verdict;
+pub mod verilog;
 mod words;
 
 use std::{

@@ -66,6 +66,7 @@ verifiers! {
     FieldF1(json::field_f1::FieldF1),
     PythonTests(code::python::PythonTests),
     Sql(super::sql::Sql),
+    VerilogTestbench(super::verilog::VerilogTestbench),
     Tags(format::tags::Tags),
     MultipleChoice(format::choice::MultipleChoice),
     Categorical(format::categorical::Categorical),
