@@ -32,6 +32,27 @@ fn equal_runs_have_equal_bytes_whatever_the_workers() {
 }
 
 #[test]
+fn samples_without_a_derivative_need_no_way_back() {
+    let place = Place::new();
+    for (name, more) in [
+        ("plain", &[][..]),
+        ("entropy", &["--set", "objective.entropy.bonus.coefficient=0.01"]),
+        ("epochs", &["--set", "train.inner_epochs=2", "--set", "train.lr=0.01"]),
+    ] {
+        let keep = [more, &["--set", "train.dead_samples=\"keep\"", "--workers", "2"]].concat();
+        place.train(name, more).well();
+        place.train("kept", &keep).well();
+        assert_same_run(&place.path(name), &place.path("kept"));
+        let dead = column(&place, name, "samples/dead");
+        match name {
+            "entropy" => assert!(dead.iter().all(|&dead| dead == 0.0), "{dead:?}"),
+            _ => assert!(dead.iter().any(|&dead| dead > 0.0) && dead.iter().any(|&dead| dead < 1.0), "{dead:?}"),
+        }
+        fs::remove_dir_all(place.path("kept")).expect("a run");
+    }
+}
+
+#[test]
 fn another_seed_is_another_run() {
     let place = Place::new();
     place.train("zero", &["--seed", "0"]).well();

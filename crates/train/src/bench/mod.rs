@@ -30,7 +30,7 @@ use crate::{
     },
     sampling::{Actors, Blocks, Sampling},
     timing::{Seconds, timed},
-    update::{Batch, Division, Passed, blocks_of},
+    update::{Batch, DeadSamples, Division, Passed, blocks_of},
     worker::Workers,
     world::{Term, World},
 };
@@ -270,6 +270,7 @@ impl Bench<'_> {
             credits: &credits,
             blocks: blocks_of(groups.len(), groups_per_block()),
             spec: RowSpec { temperature: 1.0 },
+            dead: DeadSamples::Skip,
         };
         match batch.pass(policy, &self.method, None, self.division, step)? {
             Passed::NotFinite(what) => {

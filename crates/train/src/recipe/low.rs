@@ -19,7 +19,7 @@ use cohort_model::{Prompts, Selection};
 use cohort_rollout::ServerConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::{ema::EmaSection, evaluate::DevMetric};
+use crate::{ema::EmaSection, evaluate::DevMetric, update::DeadSamples};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -401,6 +401,8 @@ pub struct TrainSection {
     /// One a core unless told. Changes no number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<usize>,
+    /// What becomes of samples without a derivative, such as those of a group with equal rewards. Changes no number.
+    pub dead_samples: DeadSamples,
     /// How the cores share a training pass. Changes no number.
     pub parallel: ParallelChoice,
     /// What a training pass holds between forward and backward. Changes no number.
@@ -453,6 +455,7 @@ impl Default for TrainSection {
             ema: None,
             reference: ReferenceSection::default(),
             workers: None,
+            dead_samples: DeadSamples::Skip,
             parallel: ParallelChoice::Auto,
             activations: ActivationsChoice::Auto,
         }

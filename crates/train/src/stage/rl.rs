@@ -255,6 +255,7 @@ impl Stage for RlStage<'_> {
             credits: &credits,
             blocks: blocks_of(groups.len(), self.recipe.train.groups_per_block),
             spec: self.spec(),
+            dead: self.recipe.train.dead_samples,
         };
         let pass = timed(&mut seconds.train, || self.reinforce(session, &groups, &batch, step, &mut metrics))?;
         record::measure(session.world, &groups, &mut metrics);

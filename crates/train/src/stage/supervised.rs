@@ -18,7 +18,7 @@ use crate::{
     run_dir::{LogName, Tokens},
     session::Session,
     timing::{Seconds, timed},
-    update::Batch,
+    update::{Batch, DeadSamples},
 };
 
 /// Rows of one micro-batch: a leaf of the tree of summation.
@@ -97,7 +97,14 @@ impl Stage for SupervisedStage<'_> {
         let blocks = (0..groups.len()).map(|g| g..g + 1).collect();
         let mut seconds = Seconds::default();
         let spec = RowSpec { temperature: 1.0 };
-        let batch = Batch { samples: groups, comparisons: &comparisons, credits: &credits, blocks, spec };
+        let batch = Batch {
+            samples: groups,
+            comparisons: &comparisons,
+            credits: &credits,
+            blocks,
+            spec,
+            dead: DeadSamples::Skip,
+        };
         let mut metrics = Metrics::default();
         timed(&mut seconds.train, || -> Result<(), Error> {
             let passed = batch.pass(session.policy.as_ref(), &self.method, None, session.division, step)?;

@@ -1,5 +1,6 @@
 //! One optimizer update from a batch of examples: rows, row gradients, backward, sum.
 
+mod block;
 mod division;
 pub mod ema;
 mod gradient_sum;
@@ -7,6 +8,7 @@ pub(crate) mod mask;
 pub(crate) mod optimizer;
 pub(crate) mod worker;
 
+pub use block::DeadSamples;
 pub use division::{Division, Parallel};
 pub use mask::Masks;
 pub use worker::Workers;
@@ -21,6 +23,7 @@ use cohort_core::{
 };
 
 use crate::error::Error;
+use block::Shared;
 use gradient_sum::GradientSum;
 
 /// A batch as an update sees it: groups of samples, with what methods know of them and their coefficients.
@@ -33,6 +36,7 @@ pub struct Batch<'a> {
     /// Ranges of groups: the micro-batches, and the leaves of the tree of summation.
     pub blocks: Vec<Range<usize>>,
     pub spec: RowSpec,
+    pub dead: DeadSamples,
 }
 
 /// What one pass over a batch gives.
@@ -55,12 +59,6 @@ pub fn blocks_of(groups: usize, per_block: usize) -> Vec<Range<usize>> {
     (0..groups).step_by(per_block).map(|start| start..(start + per_block).min(groups)).collect()
 }
 
-struct Block {
-    rows: Vec<Vec<Rows>>,
-    row_gradients: Vec<Vec<RowGradients>>,
-    metrics: Metrics,
-}
-
 impl Batch<'_> {
     /// The gradient of the method's objective. `old` holds the rows of the first pass over the batch; without it this
     /// is the first pass, its own rows are the old ones, and every ratio is exactly 1.
@@ -75,7 +73,6 @@ impl Batch<'_> {
         division: Division,
         step: u64,
     ) -> Result<Passed, Error> {
-        let failed = |source| Error::Policy { step, source };
         let surveyed = match method.scope() {
             Scope::Batch => match self.rows(policy, division.workers, step) {
                 Err(Error::Policy { source: source @ PolicyError::NotFinite { .. }, .. }) => {
@@ -92,29 +89,11 @@ impl Batch<'_> {
             (0..self.samples.len()).map(|g| self.see(g, &surveyed[g], old.map(|old| old[g].as_slice()))).collect();
         let survey = method.survey(&batch).map_err(unfit)?;
         let sum = GradientSum::new(self.blocks.len());
+        let shared =
+            Shared { policy, method, survey: &survey, surveyed: &surveyed, old, execution: division.execution(), step };
         let blocks = division.graphs().map("the training pass", self.blocks.len(), |index| {
-            let range = self.blocks[index].clone();
-            let samples: Vec<&Sample> = self.samples[range.clone()].iter().flatten().copied().collect();
-            let (rows, tape) = policy.forward_by(&samples, self.spec, division.execution()).map_err(failed)?;
-            let at = |(sample, rows): (usize, &Rows)| {
-                let (action, column) = rows.first_not_finite()?;
-                Some(PolicyError::NotFinite { sample, action, column })
-            };
-            if let Some(source) = rows.iter().enumerate().find_map(at) {
-                return Err(failed(source));
-            }
-            let mut rows = rows.into_iter();
-            let mut block = Block { rows: Vec::new(), row_gradients: Vec::new(), metrics: tape.metrics() };
-            for g in range {
-                let rows: Vec<Rows> = rows.by_ref().take(self.samples[g].len()).collect();
-                let group = self.see(g, &rows, old.map(|old| old[g].as_slice()));
-                let parts = method.evaluate(g, &group, &survey).map_err(unfit)?;
-                parts.iter().for_each(|part| block.metrics.merge(&part.metrics));
-                block.row_gradients.push(parts.into_iter().map(|part| part.gradients).collect());
-                block.rows.push(rows);
-            }
-            let flat: Vec<RowGradients> = block.row_gradients.iter().flatten().cloned().collect();
-            sum.put(index, tape.backward(&flat));
+            let (block, gradient) = self.block(&shared, self.blocks[index].clone())?;
+            sum.put(index, gradient);
             Ok(block)
         });
         let blocks = match blocks {
