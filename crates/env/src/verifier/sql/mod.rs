@@ -69,11 +69,13 @@ pub enum Order {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sql {
+    /// What the score is.
     pub score: Score,
     /// How often a row counts.
     pub rows: Rows,
     /// Which column answers for which.
     pub columns: Columns,
+    /// Whether the rows must come in the right order.
     pub order: Order,
     /// Relative tolerance of numbers that are not both whole.
     pub tolerance: f64,

@@ -47,6 +47,7 @@ pub enum Ladder {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct VerilogTestbench {
+    /// What a design's steps are worth.
     pub ladder: Ladder,
     /// The tag that holds the design; without it, the whole completion.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -147,7 +147,7 @@ fn what_does_not_end_is_a_timeout() {
         let found = verdict(&short, &row(), &endless);
         assert_eq!(found.outcome, Outcome::Timeout, "{endless}: {found:?}");
     }
-    close(score(&short, &row(), &design("assign y = a & b;")), 1.0);
+    close(score(&VerilogTestbench::default(), &row(), &design("assign y = a & b;")), 1.0);
 }
 
 #[test]
