@@ -34,6 +34,11 @@ pub enum Error {
     )]
     RewardBudget { step: u64, failed: usize, episodes: usize, percent: f64, first: String, dump: PathBuf },
     #[error(
+        "step {step}: `{term}` gave no verdict on a completion for {origin}: {what}\n  the offending sample is in {}\n  \
+         hint: reward.on_failure = \"abort\" ends a run at the first; mend the verifier or the data, or say \"exclude\"", dump.display()
+    )]
+    RewardFailed { step: u64, term: String, origin: String, what: String, dump: PathBuf },
+    #[error(
         "step {step}: the third update in a row with a gradient that is not finite ({what}); the batch is in {}\n  \
          hint: lower train.lr, or look at the dumped rows", dump.display()
     )]
@@ -90,7 +95,7 @@ impl Error {
             Error::Model(ModelError::Weights(_)) => 5,
             Error::NoSignal { .. } => 4,
             Error::Checkpoint(_) | Error::RunDir(RunDirError::Manifest { .. } | RunDirError::Write { .. }) => 5,
-            Error::RewardBudget { .. } => 6,
+            Error::RewardBudget { .. } | Error::RewardFailed { .. } => 6,
             Error::Interrupted { .. } => 130,
             Error::RunDir(RunDirError::Io { .. })
             | Error::NotFinite { .. }

@@ -26,6 +26,6 @@ pub use recipe::{Recipe, RecipeError};
 pub use run::{Options, Seconds, Setup, Summary, cold_start, observe, run_dir, session, train};
 use run::{ledger, lock, origin, timing};
 use sampling::outside;
-pub use sampling::{bad_words::bad_words, world};
+pub use sampling::{account, bad_words::bad_words, latency, world};
 pub use update::{Division, Masks, Parallel, Workers, ema};
 use update::{mask, optimizer, worker};

@@ -125,6 +125,110 @@ fn one_reward_that_fails_is_counted_and_stands_aside() {
     }
 }
 
+fn with(run: &Path, more: &[&str], verifier: Box<dyn Verifier>) -> Result<Summary, Error> {
+    let more: Vec<&str> = ["train.steps=5"].iter().chain(more).copied().collect();
+    let recipe = toys::recipe(&more);
+    let setup = Setup {
+        policy: Box::new(Gaussian::new([0.0, 0.0])),
+        world: toys::world(&recipe, verifier),
+        masks: Masks::default(),
+    };
+    train(&recipe, setup, &toys::options(run, Start::Fresh, 1), &mut Heard::default())
+}
+
+#[test]
+fn a_recipe_says_what_a_failure_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let points = points_of_the_third_step(folder.path());
+    let failing = || failing(&points[10..11], Failing::Panics);
+    // As 0 it is compared with the others; the verdict itself stays what it was.
+    for (name, keys) in [
+        ("zero", &["reward.on_failure=zero"][..]),
+        ("of the term", &["reward.on_failure=abort", "reward.terms.toy.on_failure=zero"]),
+    ] {
+        let run = folder.path().join(name);
+        with(&run, keys, failing()).unwrap();
+        let rollouts = lines(&run, "rollouts.jsonl");
+        let [line] = rollouts.iter().filter(|l| l["rewards"]["toy"]["outcome"] == "error").collect::<Vec<_>>()[..]
+        else {
+            panic!("one fails")
+        };
+        assert_eq!((&line["step"], &line["reward"]), (&3.into(), &0.0.into()), "{name}");
+        assert_ne!(line["advantage"], 0.0, "{name}");
+        assert_eq!(lines(&run, "metrics.jsonl")[2]["reward/toy/error"], 1.0, "it is counted all the same");
+    }
+    // The budget holds all the same.
+    let wide = self::failing(&points[10..12], Failing::Panics);
+    let error = with(&folder.path().join("many zeros"), &["reward.on_failure=zero"], wide).unwrap_err();
+    assert!(matches!(error, Error::RewardBudget { step: 3, .. }), "{error}");
+    // The first ends the run.
+    let error = with(&folder.path().join("abort"), &["reward.on_failure=abort"], failing()).unwrap_err();
+    assert_eq!(error.exit_status(), 6);
+    let Error::RewardFailed { step: 3, ref term, ref dump, .. } = error else { panic!("{error}") };
+    assert_eq!(term, "toy");
+    assert!(error.to_string().contains("out of luck") && error.to_string().contains("toy item "), "{error}");
+    let dump: Value = serde_json::from_slice(&std::fs::read(dump).unwrap()).unwrap();
+    assert_eq!(dump["rewards"]["toy"]["outcome"], "error");
+}
+
+#[test]
+fn what_was_judged_before_a_crash_is_not_asked_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let points = points_of_the_third_step(folder.path());
+    let run = folder.path().join("run");
+    with(&run, &[], failing(&points[10..12], Failing::Nan)).unwrap_err();
+    let asked: Arc<Mutex<std::collections::BTreeSet<u64>>> = Arc::default();
+    let keep = asked.clone();
+    let score = move |view: &View<'_>| {
+        keep.lock().unwrap().insert(view.step);
+        f64::from(view.payloads[0][0])
+    };
+    let recipe = toys::recipe(&["train.steps=5"]);
+    let setup = Setup {
+        policy: Box::new(Gaussian::new([0.0, 0.0])),
+        world: toys::world(&recipe, from_fn("toy", (-1e9, 1e9), score)),
+        masks: Masks::default(),
+    };
+    train(&recipe, setup, &toys::options(&run, Start::Resume, 1), &mut Heard::default()).unwrap();
+    // Two steps were judged and not committed; 0 is the evaluation after.
+    assert!(asked.lock().unwrap().iter().eq(&[0, 3, 4, 5]), "{asked:?}");
+    let metrics = |run: &str| std::fs::read(folder.path().join(run).join("metrics.jsonl")).unwrap();
+    assert_eq!(metrics("run"), metrics("seen"), "the same run all the same");
+}
+
+#[test]
+fn the_opening_lines_say_what_a_failure_does() {
+    let notes = |more: &[&str]| toys::recipe(more).notes().join("\n");
+    let said = notes(&[]);
+    assert!(said.contains("left out of its group's comparison (reward.on_failure = \"exclude\")"), "{said}");
+    assert!(said.contains("more than 5 % of a step's end the run"), "{said}");
+    let said = notes(&["reward.on_failure=zero", "reward.terms.toy.on_failure=abort"]);
+    assert!(said.contains("counts as 0") && said.contains("of `toy` it ends the run"), "{said}");
+}
+
+#[test]
+fn clocks_of_verdicts_are_in_a_file_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let score = |view: &View<'_>| match view.payloads[0][0] {
+        x if x > 2.5 => cohort_core::Outcome::Abstain,
+        x => cohort_core::Outcome::scored(f64::from(x)),
+    };
+    with(&run, &[], from_fn("toy", (-1e9, 1e9), score)).unwrap();
+    let timings = lines(&run, "timings.jsonl");
+    assert_eq!(timings.len(), 5);
+    for (step, line) in (1..).zip(&timings) {
+        let term = &line["rewards"]["toy"];
+        assert_eq!(term["scored"].as_u64().unwrap() + term["abstain"].as_u64().unwrap(), EPISODES as u64, "{line}");
+        let buckets = term["latency"].as_array().unwrap();
+        assert_eq!(buckets.iter().map(|b| b[1].as_u64().unwrap()).sum::<u64>(), EPISODES as u64);
+        let slowest = term["slowest"].as_array().unwrap();
+        assert!(slowest.len() == 5 && slowest.iter().all(|s| s["step"] == step), "{line}");
+    }
+    let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    assert!(!metrics.contains("latency") && !metrics.contains("seconds"), "equal runs have equal metrics");
+}
+
 #[test]
 fn many_that_fail_end_the_run_with_a_sample() {
     let folder = tempfile::tempdir().unwrap();

@@ -9,6 +9,7 @@ use std::{
 
 use cohort_train::{
     Recipe, Seconds, Summary,
+    account::Account,
     evaluate::Evaluation,
     preflight::Preflight,
     run_dir::{Manifest, RunDirError, RunState, Tokens, read_manifest},
@@ -51,6 +52,8 @@ pub struct Run {
     /// Seconds of the rl stage's steps, and of the supervised stage's, summed from `timings.jsonl`.
     pub step_seconds: Seconds,
     pub supervised_seconds: Seconds,
+    /// What the verdicts of the rl stage were and took.
+    pub account: Account,
     /// Largest resident memory that a step saw.
     pub step_peak_rss_bytes: Option<u64>,
     /// What is missing or broken, in words.
@@ -194,7 +197,10 @@ impl Run {
             stage: String,
             seconds: Seconds,
             peak_rss_bytes: Option<u64>,
+            #[serde(default)]
+            rewards: Account,
         }
+        let mut account = Account::default();
         let (mut rl, mut supervised, mut peak) = (Seconds::default(), Seconds::default(), None);
         let torn = each_line(&self.path.join("timings.jsonl"), |line| {
             let Ok(timing) = serde_json::from_str::<Timing>(line) else { return Line::Broken };
@@ -204,8 +210,10 @@ impl Run {
                 supervised += timing.seconds
             }
             peak = peak.max(timing.peak_rss_bytes);
+            account.merge(&timing.rewards);
             Line::Read
         })?;
+        self.account = account;
         (self.step_seconds, self.supervised_seconds, self.step_peak_rss_bytes) = (rl, supervised, peak);
         self.remark_on("timings.jsonl", torn);
         Ok(())

@@ -8,6 +8,7 @@ mod data;
 mod page;
 mod table;
 mod ticks;
+mod verdicts;
 
 use std::{
     fs::{self, File},

@@ -15,6 +15,7 @@ use super::{
     data::Run,
     table::{self, Table},
     ticks::{bytes, count, duration, percent, plain, short},
+    verdicts::{self, SlowRow, TermRow},
 };
 
 /// Everything that the template shows. What is absent is not shown.
@@ -31,6 +32,8 @@ pub struct Page {
     total: Option<String>,
     completions: Vec<Shelf>,
     picked_from: Option<String>,
+    terms: Vec<TermRow>,
+    slow: Vec<SlowRow>,
     preflight: Vec<Fact>,
     facts: Vec<Fact>,
     recipe: Option<String>,
@@ -99,6 +102,7 @@ pub fn page(run: &Run, picks: &Picks) -> Page {
         shelf("Random", "drawn by a fixed rule", &picks.random),
         shelf("Without a reward", "a term failed or had nothing to say", &picks.unscored),
     ];
+    let (terms, slow) = verdicts::tables(&run.account);
     Page {
         name: run.name(),
         about: run.recipe.as_ref().map(|r| r.about.clone()).filter(|about| !about.is_empty()),
@@ -113,6 +117,8 @@ pub fn page(run: &Run, picks: &Picks) -> Page {
         picked_from: picks.steps.map(|(first, last)| {
             if first == last { format!("step {last}") } else { format!("steps {first} to {last}") }
         }),
+        terms,
+        slow,
         preflight: run.preflight().map(preflight).unwrap_or_default(),
         facts: facts(run),
         recipe: run.recipe_text.clone(),

@@ -28,7 +28,7 @@ use crate::{
         OptimizerConfig,
         low::{ActivationsChoice, ParallelChoice, StopInText, TrainSection},
     },
-    sampling::{Actors, Blocks, Sampling},
+    sampling::{Actors, Blocks, Clocks, Sampling},
     timing::{Seconds, timed},
     update::{Batch, DeadSamples, Division, Passed, blocks_of},
     worker::Workers,
@@ -217,8 +217,9 @@ fn groups_per_block() -> usize {
 impl Bench<'_> {
     fn step(&self, policy: &mut TextPolicy, optimizer: &mut Optimizer, step: u64) -> Result<Step, Error> {
         let started = Instant::now();
-        let mut seconds = Seconds::default();
-        let groups = self.sample(policy, step, &mut seconds)?;
+        let mut clocks = Clocks::default();
+        let groups = self.sample(policy, step, &mut clocks)?;
+        let mut seconds = clocks.seconds;
         let passed = timed(&mut seconds.train, || self.update(policy, optimizer, &groups, step))?;
         let total = started.elapsed().as_secs_f64();
         let behaviour = groups.iter().flat_map(Group::samples).flat_map(|sample| &sample.behaviour.logp);
@@ -237,7 +238,7 @@ impl Bench<'_> {
         })
     }
 
-    fn sample(&self, policy: &TextPolicy, step: u64, seconds: &mut Seconds) -> Result<Vec<Group>, Error> {
+    fn sample(&self, policy: &TextPolicy, step: u64, clocks: &mut Clocks) -> Result<Vec<Group>, Error> {
         let plan = self.plan;
         let sampling = Sampling {
             decoding: Decoding::Temperature(1.0),
@@ -247,11 +248,12 @@ impl Bench<'_> {
             policy_version: step,
             split: Split::Train,
             blocks: Blocks::Workers,
+            ledger: None,
         };
         let first = step as usize * plan.prompts_per_step;
         let indices: Vec<usize> = (first..first + plan.prompts_per_step).map(|i| i % plan.prompts.len()).collect();
         let prompts = self.world.prompts(Split::Train, &indices);
-        sampling.run(&self.world, self.world.strategy.as_ref(), Actors::own(policy), &prompts, plan.workers, seconds)
+        sampling.run(&self.world, self.world.strategy.as_ref(), Actors::own(policy), &prompts, plan.workers, clocks)
     }
 
     fn update(

@@ -14,8 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::Error,
     recipe::Recipe,
-    sampling::{Actors, Blocks, Sampling},
-    timing::Seconds,
+    sampling::{Actors, Blocks, Clocks, Sampling},
     worker::Workers,
     world::World,
 };
@@ -95,9 +94,10 @@ impl Plan {
                 policy_version: self.step,
                 split: self.split,
                 blocks: Blocks::Workers,
+                ledger: None,
             };
             let strategy = Sampling::independent(group_size);
-            sampling.run(world, &strategy, Actors::own(policy), &prompts, workers, &mut Seconds::default())
+            sampling.run(world, &strategy, Actors::own(policy), &prompts, workers, &mut Clocks::default())
         };
         let greedy = if self.greedy == Greedy::Yes { roll(Decoding::Greedy, 1)? } else { Vec::new() };
         let sampled = if self.samples > 0 { roll(self.decoding, self.samples)? } else { Vec::new() };

@@ -1,6 +1,6 @@
 //! A look before the rl stage: is there anything to learn from?
 
-use cohort_core::{Comparison, Group, Memory, Stream, curriculum};
+use cohort_core::{Group, Memory, Stream, curriculum};
 use cohort_env::Split;
 use serde::{Deserialize, Serialize};
 
@@ -8,9 +8,8 @@ use crate::{
     error::Error,
     recipe::{Recipe, low::NoSignal},
     run_dir::RunDir,
-    sampling::{Actors, Sampling},
-    stage::record::{self, hold_budget},
-    timing::Seconds,
+    sampling::{Actors, Clocks, Sampling},
+    stage::record::{self, hold_budget, hold_failures},
     worker::Workers,
     world::World,
 };
@@ -48,6 +47,7 @@ pub fn preflight(
     let (mut look, mut groups) = (Preflight::default(), Vec::new());
     for count in [recipe.preflight.prompts, 4 * recipe.preflight.prompts] {
         groups = take(recipe, world, actors, workers, count)?;
+        hold_failures(world, directory, &recipe.reward, &groups, 0)?;
         look = Preflight::of(world, &groups);
         if look.signal > 0.0 {
             return Ok((look, None));
@@ -82,12 +82,11 @@ fn take(
         policy_version: 0,
         split: Split::Train,
         blocks: recipe.blocks(),
+        ledger: None,
     };
     let prompts = world.prompts(Split::Train, &indices);
-    let mut groups =
-        sampling.run(world, world.strategy.as_ref(), actors, &prompts, workers, &mut Seconds::default())?;
-    let terms = world.term_names();
-    let mut comparisons: Vec<Comparison> = groups.iter().map(|group| Comparison::of_group(group, &terms)).collect();
+    let mut groups = sampling.run(world, world.strategy.as_ref(), actors, &prompts, workers, &mut Clocks::default())?;
+    let mut comparisons = record::comparisons(&recipe.reward, world, &groups);
     let rule = world.method(&recipe.method).reward;
     rule.apply(&mut comparisons, &mut Memory::default()).map_err(|source| Error::Method { step: 0, source })?;
     record::outcomes(&comparisons, &mut groups);

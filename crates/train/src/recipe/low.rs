@@ -320,6 +320,37 @@ pub struct RewardSection {
     /// What stands between generated programs and this machine, for the terms that run them. `"none"` runs them with your rights.
     #[serde(skip_serializing_if = "Sandbox::is_jail")]
     pub sandbox: Sandbox,
+    /// What becomes of a completion when a term times out or fails; a term may say otherwise.
+    #[serde(skip_serializing_if = "OnFailure::is_default")]
+    pub on_failure: OnFailure,
+}
+
+/// What a verdict that is none does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// The completion has no reward, and its group is compared without it.
+    #[default]
+    Exclude,
+    /// The term counts as 0. It still counts against `reward.error_budget`.
+    Zero,
+    /// The run ends with exit status 6 at the first.
+    Abort,
+}
+
+impl OnFailure {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The recipe's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            OnFailure::Exclude => "exclude",
+            OnFailure::Zero => "zero",
+            OnFailure::Abort => "abort",
+        }
+    }
 }
 
 impl Default for RewardSection {
@@ -331,6 +362,7 @@ impl Default for RewardSection {
             kl: None,
             error_budget: 0.05,
             sandbox: Sandbox::default(),
+            on_failure: OnFailure::Exclude,
         }
     }
 }
@@ -344,6 +376,9 @@ pub struct TermSection {
     /// Only `cohort calc`, which is given the term's values, does without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verifier: Option<VerifierConfig>,
+    /// In place of `reward.on_failure`, for this term.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<OnFailure>,
 }
 
 fn default_weight() -> f64 {

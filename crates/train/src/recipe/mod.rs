@@ -1,12 +1,14 @@
 //! One choice on each axis, read once and validated once.
 
+#[cfg(test)]
+mod any_text;
 mod difference;
 mod error;
 pub mod low;
 mod read;
 mod validate;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use cohort_core::{
     Curriculum, Decoding, Method, NumberType, Truncation, curriculum::Defer, objective::Staleness, schedule::Schedule,
@@ -26,8 +28,8 @@ pub use difference::{differing_keys, first_difference};
 pub use error::{Place, RecipeError};
 pub use low::SamplerSource;
 use low::{
-    BadWord, EvalSection, LogSection, Low, NewPolicy, PolicySection, PreflightSection, StopInText, StrategySection,
-    SupervisedSection, TrainSection,
+    BadWord, EvalSection, LogSection, Low, NewPolicy, OnFailure, PolicySection, PreflightSection, StopInText,
+    StrategySection, SupervisedSection, TrainSection,
 };
 pub use read::{Source, table_of};
 
@@ -109,6 +111,35 @@ pub struct Reward {
     pub error_budget: f64,
     /// What generated programs run in.
     pub sandbox: Sandbox,
+    pub on_failure: OnFailure,
+    /// What terms say of it themselves.
+    pub on_failure_of: BTreeMap<String, OnFailure>,
+}
+
+impl Reward {
+    /// What becomes of a completion on which `term` times out or fails.
+    pub fn on_failure(&self, term: &str) -> OnFailure {
+        self.on_failure_of.get(term).copied().unwrap_or(self.on_failure)
+    }
+
+    /// How failures are handled, in words: for the opening lines of a run.
+    fn note(&self) -> String {
+        let of = |how| match how {
+            OnFailure::Exclude => "is left out of its group's comparison",
+            OnFailure::Zero => "counts as 0 in that term",
+            OnFailure::Abort => "ends the run",
+        };
+        let percent = 100.0 * self.error_budget;
+        let mut note = format!(
+            "a completion whose reward times out or fails {} (reward.on_failure = \"{}\"); more than {percent:.0} % of a step's end the run",
+            of(self.on_failure),
+            self.on_failure.word(),
+        );
+        for (term, how) in &self.on_failure_of {
+            note += &format!("; of `{term}` it {}", of(*how));
+        }
+        note
+    }
 }
 
 /// AdamW with gradient clipping and a schedule.
@@ -191,7 +222,7 @@ impl Recipe {
     /// What of the recipe does nothing as it stands, in words: for the opening lines of a run.
     pub fn notes(&self) -> Vec<String> {
         let objective = &self.method.objective;
-        let mut notes = Vec::new();
+        let mut notes = vec![self.reward.note()];
         if let Staleness::Inert(what) = objective.staleness()
             && self.train.inner_epochs == 1
         {

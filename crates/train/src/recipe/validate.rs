@@ -385,7 +385,15 @@ fn reward(check: &Check<'_>, low: &Low) -> Result<Reward, RecipeError> {
             "train given solutions in a supervised stage; rejection fine-tuning wants advantage.baseline = \"none\" with advantage.scale = \"none\"",
         );
     }
-    Ok(Reward { terms, error_budget: section.error_budget, sandbox: section.sandbox })
+    let on_failure_of =
+        section.terms.iter().filter_map(|(name, term)| Some((name.clone(), term.on_failure?))).collect();
+    Ok(Reward {
+        terms,
+        error_budget: section.error_budget,
+        on_failure: section.on_failure,
+        on_failure_of,
+        sandbox: section.sandbox,
+    })
 }
 
 /// The mathematics of a recipe: all that `cohort calc` needs.

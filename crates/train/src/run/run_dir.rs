@@ -4,7 +4,7 @@
 //! recipe.toml            the resolved recipe
 //! manifest.json          state, last committed step, checkpoint, lengths of the logs; replaced in one step
 //! metrics.jsonl          one line a step: no clock in it, so equal runs have equal bytes
-//! timings.jsonl          one line a step: seconds by phase, memory
+//! timings.jsonl          one line a step: seconds by phase, memory, what the verdicts of each reward term were and took
 //! rollouts.jsonl         one line an episode
 //! supervised.jsonl       the metrics of a supervised stage
 //! checkpoints/step-000012/ , checkpoints/last, checkpoints/best, checkpoints/supervised/step-000080/

@@ -1,6 +1,8 @@
 //! Groups of a step: sampled in blocks, scored, in the order of their prompts.
 
+pub mod account;
 pub mod bad_words;
+pub mod latency;
 pub(crate) mod outside;
 pub mod world;
 
@@ -12,13 +14,15 @@ use cohort_rollout::{Ask, Independent, Prompt, Strategy};
 
 use crate::{
     error::Error,
+    ledger::Ledger,
     timing::{Seconds, timed},
     worker::Workers,
     world::World,
 };
+use account::{Account, Judged};
 
-/// How a batch of prompts is sampled.
-pub struct Sampling {
+/// How a batch of prompts is sampled and judged.
+pub struct Sampling<'a> {
     pub decoding: Decoding,
     pub max_actions: usize,
     pub stream: Stream,
@@ -26,6 +30,15 @@ pub struct Sampling {
     pub policy_version: u64,
     pub split: Split,
     pub blocks: Blocks,
+    /// Verdicts that were given before: what is in it is not asked again.
+    pub ledger: Option<&'a Ledger>,
+}
+
+/// Where the time of a step goes, and what its verdicts took.
+#[derive(Clone, Debug, Default)]
+pub struct Clocks {
+    pub seconds: Seconds,
+    pub account: Account,
 }
 
 /// How the prompts of a batch are dealt out. It shows in no bit, since a sample does not depend on the others.
@@ -65,7 +78,7 @@ impl<'a> Actors<'a> {
     }
 }
 
-impl Sampling {
+impl Sampling<'_> {
     /// Samples and scores the groups of `prompts`.
     pub fn run(
         &self,
@@ -74,7 +87,7 @@ impl Sampling {
         Actors { sampler, policy }: Actors<'_>,
         prompts: &[Prompt],
         workers: Workers,
-        seconds: &mut Seconds,
+        Clocks { seconds, account }: &mut Clocks,
     ) -> Result<Vec<Group>, Error> {
         let per_block = self.blocks.prompts(prompts.len(), strategy.group_size(), workers);
         let blocks: Vec<&[Prompt]> = prompts.chunks(per_block).collect();
@@ -87,16 +100,29 @@ impl Sampling {
             })
         })?;
         let mut groups: Vec<Group> = groups.into_iter().flatten().collect();
-        let verdicts = timed(&mut seconds.reward, || {
-            workers.map("the rewards", groups.len(), |group| {
-                Ok(world.judge(self.split, self.step, &groups[group], policy))
+        let slots = prompts.iter().map(|prompt| prompt.slot as usize);
+        if let Some(ledger) = self.ledger {
+            for (slot, group) in slots.clone().zip(&mut groups) {
+                ledger.recall(self.step, &world.terms, slot, std::slice::from_mut(group));
+            }
+        }
+        let is_judged = |group: &Group| group.episodes.iter().all(|e| e.rewards.len() == world.terms.len());
+        let verdicts: Vec<Vec<Vec<Judged>>> = timed(&mut seconds.reward, || {
+            workers.map("the rewards", groups.len(), |group| match &groups[group] {
+                group if is_judged(group) => Ok(Vec::new()),
+                group => Ok(world.judge(self.split, self.step, group, policy)),
             })
         })?;
-        let calls = world.terms.len() as u64;
-        let episodes = groups.iter_mut().flat_map(|group| &mut group.episodes);
-        for (episode, rewards) in episodes.zip(verdicts.into_iter().flatten()) {
-            episode.rewards = rewards;
-            episode.cost.calls += calls;
+        for ((slot, group), verdicts) in slots.zip(&mut groups).zip(verdicts) {
+            group.episodes.iter_mut().for_each(|episode| episode.cost.calls += world.terms.len() as u64);
+            for (member, (episode, judged)) in group.episodes.iter_mut().zip(verdicts).enumerate() {
+                for (term, judged) in world.terms.iter().zip(&judged) {
+                    account.enter(&term.name, self.step, slot, member, judged);
+                }
+                if episode.rewards.is_empty() {
+                    episode.rewards = judged.into_iter().map(|judged| judged.outcome).collect();
+                }
+            }
         }
         Ok(groups)
     }

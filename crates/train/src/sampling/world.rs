@@ -5,9 +5,10 @@ use std::sync::Arc;
 use cohort_core::{
     Action, Choice, Context, Controls, Episode, Group, GroupKey, Method, Outcome, Policy, Sample, StopReason, Turns,
 };
-use cohort_env::{Codec, Item, Split, Task, Verifier, View, judge};
+use cohort_env::{Codec, Item, Split, Task, Verifier, View, judge_timed};
 use cohort_rollout::{Prompt, Strategy};
 
+use super::account::Judged;
 use crate::recipe::low::StopInText;
 
 /// A reward term of the recipe.
@@ -90,16 +91,18 @@ impl World {
     }
 
     /// Every term's verdict on every episode of a group, episode by episode.
-    pub fn judge(&self, split: Split, step: u64, group: &Group, policy: &dyn Policy) -> Vec<Vec<Outcome>> {
+    pub fn judge(&self, split: Split, step: u64, group: &Group, policy: &dyn Policy) -> Vec<Vec<Judged>> {
         let item = self.item(split, group.key);
         let shown: Vec<Shown> = group.episodes.iter().map(|episode| self.show(episode, policy)).collect();
         let views: Vec<View> = shown.iter().map(|shown| shown.view(item, step)).collect();
-        let mut outcomes: Vec<Vec<Outcome>> = vec![Vec::with_capacity(self.terms.len()); views.len()];
+        let mut all: Vec<Vec<Judged>> = vec![Vec::with_capacity(self.terms.len()); views.len()];
         for term in &self.terms {
-            let verdicts = judge(term.verifier.as_ref(), &views);
-            outcomes.iter_mut().zip(verdicts).for_each(|(outcomes, verdict)| outcomes.push(verdict.outcome));
+            let verdicts = judge_timed(term.verifier.as_ref(), &views);
+            for (of_episode, (verdict, seconds)) in all.iter_mut().zip(verdicts) {
+                of_episode.push(Judged { outcome: verdict.outcome, seconds, asked: verdict.asked });
+            }
         }
-        outcomes
+        all
     }
 
     fn show(&self, episode: &Episode, policy: &dyn Policy) -> Shown {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cohort_core::{
-    Comparison, Group, Memory, Stream,
+    Group, Memory, Stream,
     curriculum::{CurriculumState, Reason, Verdict},
     metric::{Metric, Metrics},
 };
@@ -14,10 +14,9 @@ use crate::{
     ledger::Ledger,
     outside::Recorded,
     recipe::Recipe,
-    sampling::{Actors, Sampling},
+    sampling::{Actors, Clocks, Sampling},
     session::Session,
     stage::record,
-    timing::Seconds,
 };
 
 /// The groups that a step drew, in the order in which it drew them: a group's place is its slot.
@@ -82,7 +81,7 @@ pub fn draw(
     session: &Session<'_>,
     state: &mut CurriculumState,
     step: u64,
-    seconds: &mut Seconds,
+    clocks: &mut Clocks,
 ) -> Result<Drawn, Error> {
     let world = session.world;
     let (curriculum, wanted) = (&recipe.curriculum, recipe.train.prompts_per_step);
@@ -96,6 +95,7 @@ pub fn draw(
         policy_version: session.optimizer.updates,
         split: Split::Train,
         blocks: recipe.blocks(),
+        ledger: Some(ledger),
     };
     let policy = session.policy.as_ref();
     let outside = session.outside.as_ref().map(|outside| {
@@ -108,8 +108,8 @@ pub fn draw(
     for attempt in 0.. {
         let first = asked.len();
         let asks = world.prompts_from(Split::Train, &next, first);
-        let mut groups = sampling.run(world, world.strategy.as_ref(), actors, &asks, session.workers, seconds)?;
-        ledger.recall(step, &world.terms, first, &mut groups);
+        let mut groups = sampling.run(world, world.strategy.as_ref(), actors, &asks, session.workers, clocks)?;
+        record::hold_failures(world, &session.directory, &recipe.reward, &groups, step)?;
         record::hold_budget(world, &session.directory, recipe.reward.error_budget, &groups, step)?;
         let rewards = combined(recipe, session, step, &mut groups)?;
         let fate = |verdict| match verdict {
@@ -140,8 +140,7 @@ fn combined(
     step: u64,
     groups: &mut [Group],
 ) -> Result<Vec<Vec<Option<f64>>>, Error> {
-    let terms = session.world.term_names();
-    let mut comparisons: Vec<Comparison> = groups.iter().map(|group| Comparison::of_group(group, &terms)).collect();
+    let mut comparisons = record::comparisons(&recipe.reward, session.world, groups);
     let mut memory: Memory = session.state.memory.clone();
     let rule = session.world.method(&recipe.method).reward;
     rule.apply(&mut comparisons, &mut memory).map_err(|source| Error::Method { step, source })?;

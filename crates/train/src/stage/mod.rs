@@ -15,6 +15,7 @@ pub(crate) use supervised::ROWS_PER_BLOCK;
 pub use supervised::SupervisedStage;
 
 use crate::{
+    account::Account,
     error::Error,
     memory::peak_rss_bytes,
     observe::Event,
@@ -34,6 +35,8 @@ pub struct Report {
     pub rollouts: String,
     pub seconds: Seconds,
     pub tokens: Tokens,
+    /// What its verdicts took.
+    pub account: Account,
 }
 
 /// Whether a stage goes on after a step.
@@ -123,12 +126,15 @@ fn write_step(stage: &dyn Stage, session: &mut Session<'_>, step: u64, report: &
     line.extend(report.metrics.values().map(|(name, value)| (name.to_owned(), json!(value))));
     session.directory.append(stage.log(), &format!("{}\n", serde_json::Value::Object(line)))?;
     session.directory.append(LogName::Rollouts, &report.rollouts)?;
-    let timing = json!({
+    let mut timing = json!({
         "stage": stage.name(),
         "step": step,
         "seconds": report.seconds,
         "peak_rss_bytes": peak_rss_bytes(),
     });
+    if !report.account.is_empty() {
+        timing["rewards"] = json!(report.account);
+    }
     session.directory.append(LogName::Timings, &format!("{timing}\n"))?;
     // The total is the wall clock's, not a sum of steps.
     session.seconds += Seconds { total: 0.0, ..report.seconds };

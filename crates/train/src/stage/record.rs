@@ -9,7 +9,13 @@ use cohort_env::Split;
 use serde_json::{Map, Value, json};
 
 use super::draw::{Drawn, Fate};
-use crate::{error::Error, run_dir::RunDir, update::Pass, world::World};
+use crate::{
+    error::Error,
+    recipe::{Reward, low::OnFailure},
+    run_dir::RunDir,
+    update::Pass,
+    world::World,
+};
 
 /// Writes the combined rewards into the episodes.
 pub(crate) fn outcomes(comparisons: &[Comparison], groups: &mut [Group]) {
@@ -18,6 +24,20 @@ pub(crate) fn outcomes(comparisons: &[Comparison], groups: &mut [Group]) {
             group.episodes[trajectory.episode].outcome = trajectory.reward;
         }
     }
+}
+
+/// What methods see of judged groups, with `reward.on_failure` applied: a term that failed is there as 0 where the recipe says so.
+pub(crate) fn comparisons(reward: &Reward, world: &World, groups: &[Group]) -> Vec<Comparison> {
+    let terms = world.term_names();
+    let mut comparisons: Vec<Comparison> = groups.iter().map(|group| Comparison::of_group(group, &terms)).collect();
+    for trajectory in comparisons.iter_mut().flat_map(|c| &mut c.trajectories) {
+        for (term, outcome) in &mut trajectory.rewards {
+            if outcome.is_failure() && reward.on_failure(term) == OnFailure::Zero {
+                *outcome = Outcome::scored(0.0);
+            }
+        }
+    }
+    comparisons
 }
 
 /// The metrics of a step's groups: rewards and their parts, signal, lengths.
@@ -173,6 +193,24 @@ fn describe(outcome: &Outcome) -> String {
         Outcome::Timeout => "outlived its time".to_owned(),
         Outcome::Error { reason } => reason.clone(),
     }
+}
+
+/// Ends the run at a failure of a term that the recipe says so of. The sample is dumped.
+pub(crate) fn hold_failures(
+    world: &World,
+    directory: &RunDir,
+    reward: &Reward,
+    groups: &[Group],
+    step: u64,
+) -> Result<(), Error> {
+    let episodes = groups.iter().flat_map(|g| g.episodes.iter().map(move |e| (g, e)));
+    let mut verdicts = episodes.flat_map(|(g, e)| world.terms.iter().zip(&e.rewards).map(move |(t, r)| (g, e, t, r)));
+    let found = verdicts.find(|(.., t, r)| r.is_failure() && reward.on_failure(&t.name) == OnFailure::Abort);
+    let Some((group, failed, term, outcome)) = found else { return Ok(()) };
+    let sample = episode(world, step, group, failed, Split::Train);
+    let dump = directory.dump(&format!("step-{step:06}-reward"), &sample)?;
+    let origin = world.item(Split::Train, group.key).origin.to_string();
+    Err(Error::RewardFailed { step, term: term.name.clone(), origin, what: describe(outcome), dump })
 }
 
 /// Ends the run when more than a share `budget` of the episodes have a reward that failed. The first of them is dumped.

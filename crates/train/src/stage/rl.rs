@@ -15,8 +15,9 @@ use crate::{
     observe::Event,
     recipe::Recipe,
     run_dir::{LogName, Tokens},
+    sampling::Clocks,
     session::{Best, Session},
-    timing::{Seconds, timed},
+    timing::timed,
     update::{Batch, Pass, Passed, blocks_of},
     world::World,
 };
@@ -75,8 +76,7 @@ impl<'a> RlStage<'a> {
 
     /// What methods see of the groups.
     fn comparisons(&self, world: &World, groups: &[Group], ref_logp: Vec<Vec<f64>>) -> Vec<Comparison> {
-        let terms = world.term_names();
-        let mut comparisons: Vec<Comparison> = groups.iter().map(|group| Comparison::of_group(group, &terms)).collect();
+        let mut comparisons = record::comparisons(&self.recipe.reward, world, groups);
         let trajectories = comparisons.iter_mut().flat_map(|c| &mut c.trajectories);
         trajectories.zip(ref_logp).for_each(|(trajectory, logp)| trajectory.ref_logp = Some(logp));
         comparisons
@@ -222,12 +222,13 @@ impl Stage for RlStage<'_> {
     }
 
     fn step(&mut self, session: &mut Session<'_>, step: u64) -> Result<Report, Error> {
-        let mut seconds = Seconds::default();
+        let mut clocks = Clocks::default();
         let mut metrics = Metrics::default();
         let world = session.world;
         session.state.memory.set_run("step", step as f64);
         let mut curriculum = session.state.curriculum.clone();
-        let mut drawn = draw(self.recipe, &self.ledger, session, &mut curriculum, step, &mut seconds)?;
+        let mut drawn = draw(self.recipe, &self.ledger, session, &mut curriculum, step, &mut clocks)?;
+        let Clocks { mut seconds, account } = clocks;
         let ref_logp = timed(&mut seconds.score, || self.reference_logp(session, &drawn.groups, step))?;
         let divergences = divergences(&drawn.groups, &ref_logp);
         let trained_divergences: Vec<Option<f64>> = drawn.trained().iter().map(|&slot| divergences[slot]).collect();
@@ -272,6 +273,7 @@ impl Stage for RlStage<'_> {
             rollouts,
             seconds,
             tokens: Tokens { prompt: cost.context_tokens, completion: cost.sampled_actions },
+            account,
         })
     }
 

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::{Next, Report, SUPERVISED, Stage};
 use crate::{
+    account::Account,
     error::Error,
     evaluate::{Greedy, Plan},
     recipe::{Place, RecipeError, Supervised},
@@ -114,7 +115,7 @@ impl Stage for SupervisedStage<'_> {
         })?;
         let trained: usize = samples.iter().map(|s| s.actions.len()).sum();
         metrics.add("tokens/trained", Metric::Sum(trained as f64));
-        Ok(Report { metrics, rollouts: String::new(), seconds, tokens: Tokens::default() })
+        Ok(Report { metrics, rollouts: String::new(), seconds, tokens: Tokens::default(), account: Account::default() })
     }
 
     fn after(&mut self, session: &mut Session<'_>, step: u64) -> Result<Next, Error> {

@@ -101,7 +101,7 @@ impl Program {
     /// Asks one question about `views`, which are one where the scope is a sample.
     fn ask(&self, views: &[View]) -> Vec<Verdict> {
         let question = protocol::question(0, self.scope, views, self.run_dir.as_deref());
-        let (answer, took) = self.pool.ask(question);
+        let (answer, took) = self.pool.ask(&question);
         let verdicts = match answer {
             Ok(answer) => protocol::verdicts(self.scope, &answer, views.len()),
             Err(unanswered) => vec![verdict(unanswered, self.pool.timeout); views.len()],
@@ -150,8 +150,10 @@ fn verdict(unanswered: Unanswered, timeout: Duration) -> Verdict {
             let reason = format!("no answer within {} s; the program was killed", timeout.as_secs_f64());
             Verdict::from(Outcome::Timeout).with("reason", reason).with("stderr", Value::String(stderr))
         }
-        Unanswered::Broken { reason, stderr } if stderr.is_empty() => Outcome::error(reason).into(),
-        Unanswered::Broken { reason, stderr } => {
+        Unanswered::Broken { reason, stderr } | Unanswered::Left { reason, stderr } if stderr.is_empty() => {
+            Outcome::error(reason).into()
+        }
+        Unanswered::Broken { reason, stderr } | Unanswered::Left { reason, stderr } => {
             let last: Vec<&str> = stderr.lines().rev().take(3).collect();
             let last = last.into_iter().rev().collect::<Vec<&str>>().join(" | ");
             let last: String = last.chars().skip(last.chars().count().saturating_sub(400)).collect();

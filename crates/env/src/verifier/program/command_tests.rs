@@ -110,6 +110,13 @@ fn a_program_that_dies_is_an_error_with_its_last_words_and_is_replaced() {
 }
 
 #[test]
+fn a_program_that_answers_once_and_ends_is_started_anew() {
+    let term = Command { workers: 1, ..shell(r#"read -r line; echo "{\"score\": 1}""#) };
+    let verdicts = many(&*term.build(&Means::default()).unwrap(), &["x"; 12]);
+    assert!(verdicts.iter().all(|v| v.outcome == Outcome::scored(1.0)), "{verdicts:?}");
+}
+
+#[test]
 fn a_program_that_stalls_is_killed_with_all_that_it_started() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pid").display().to_string();

@@ -51,23 +51,33 @@ impl Pool {
         self.lock().len() * self.in_hand
     }
 
-    /// Asks the worker that has least in hand, once one has a hand free.
-    /// How long it took is told without the time until then.
-    pub fn ask(&self, question: Map<String, Value>) -> (Result<Value, Unanswered>, Duration) {
-        let (at, worker) = self.take();
-        let begun = Instant::now();
-        let answer = match &worker {
-            Ok(worker) if worker.has_answered() => worker.ask(question, self.timeout),
-            Ok(worker) => worker.ask(question, self.timeout + self.start),
-            Err(error) => {
-                let reason = format!("`{}` cannot be started: {error}", self.command[0]);
-                Err(Unanswered::Broken { reason, stderr: String::new() })
+    /// Asks the worker that has least in hand, once one has a hand free. How long it took is told without the time until then.
+    ///
+    /// A program that has answered before and ended in good order may have ended before it saw the question: one that answers
+    /// once and ends is as good as one that stays. The question is then for the next one.
+    pub fn ask(&self, question: &Map<String, Value>) -> (Result<Value, Unanswered>, Duration) {
+        loop {
+            let (at, worker) = self.take();
+            let begun = Instant::now();
+            let mut had_answered = false;
+            let answer = match &worker {
+                Ok(worker) => {
+                    had_answered = worker.has_answered();
+                    let start = if had_answered { Duration::ZERO } else { self.start };
+                    worker.ask(question.clone(), self.timeout + start)
+                }
+                Err(error) => {
+                    let reason = format!("`{}` cannot be started: {error}", self.command[0]);
+                    Err(Unanswered::Broken { reason, stderr: String::new() })
+                }
+            };
+            drop(worker);
+            self.lock()[at].in_hand -= 1;
+            self.freed.notify_one();
+            if !(had_answered && matches!(answer, Err(Unanswered::Left { .. }))) {
+                return (answer, begun.elapsed());
             }
-        };
-        drop(worker);
-        self.lock()[at].in_hand -= 1;
-        self.freed.notify_one();
-        (answer, begun.elapsed())
+        }
     }
 
     fn take(&self) -> (usize, std::io::Result<Arc<Worker>>) {

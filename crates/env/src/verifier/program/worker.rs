@@ -16,6 +16,8 @@ use serde_json::{Map, Value};
 
 use super::protocol::excerpt;
 
+/// The end of a program in good order.
+const WELL: &str = "exit status 0";
 /// The longest line of an answer, in bytes.
 const LONGEST_ANSWER: u64 = 4 << 20;
 /// What of stderr is kept, in bytes: its end.
@@ -32,6 +34,36 @@ pub(super) enum Unanswered {
     Timeout { stderr: String },
     /// The program died, said something that is no answer, or was killed for what it did to another question.
     Broken { reason: String, stderr: String },
+    /// The program ended in good order, and may not have seen the question.
+    Left { reason: String, stderr: String },
+}
+
+/// How a program came to its end.
+#[derive(Clone, Debug)]
+struct End {
+    reason: String,
+    manner: Manner,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Manner {
+    /// By itself, with exit status 0.
+    Left,
+    Broken,
+}
+
+impl End {
+    fn broken(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), manner: Manner::Broken }
+    }
+
+    fn unanswered(&self, stderr: String) -> Unanswered {
+        let reason = self.reason.clone();
+        match self.manner {
+            Manner::Left => Unanswered::Left { reason, stderr },
+            Manner::Broken => Unanswered::Broken { reason, stderr },
+        }
+    }
 }
 
 pub(super) struct Worker {
@@ -54,7 +86,7 @@ struct Hand {
     next: u64,
     waiting: BTreeMap<u64, SyncSender<Result<Value, Unanswered>>>,
     /// Why it takes no more.
-    ended: Option<String>,
+    ended: Option<End>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -110,10 +142,9 @@ impl Worker {
         let (answer, answered) = sync_channel(1);
         {
             let mut hand = lock(&self.shared.hand);
-            if let Some(reason) = &hand.ended {
-                let reason = reason.clone();
+            if let Some(end) = hand.ended.clone() {
                 drop(hand);
-                return Err(Unanswered::Broken { reason, stderr: self.shared.stderr() });
+                return Err(end.unanswered(self.shared.stderr()));
             }
             hand.next += 1;
             let id = hand.next;
@@ -133,7 +164,7 @@ impl Worker {
             }
             Err(RecvTimeoutError::Timeout) => {
                 let stderr = self.shared.stderr();
-                self.shared.end("the program was killed: it did not answer another question in time");
+                self.shared.end(End::broken("the program was killed: it did not answer another question in time"));
                 Err(Unanswered::Timeout { stderr })
             }
             Err(RecvTimeoutError::Disconnected) => {
@@ -155,7 +186,7 @@ impl Drop for Worker {
         if !self.is_over() {
             self.shared.wait(GRACE);
         }
-        self.shared.end("the program was ended");
+        self.shared.end(End::broken("the program was ended"));
         self.shared.reap();
     }
 }
@@ -182,13 +213,17 @@ impl Shared {
                 break Some(format!("the program was killed: {problem}: {said:?} ({hint})"));
             }
         };
-        let reason = reason.unwrap_or_else(|| match self.wait(LAST_WORDS) {
-            Some(end) => format!("the program ended ({end})"),
-            None => "the program closed its stdout".to_owned(),
-        });
+        let end = match reason {
+            Some(reason) => End::broken(reason),
+            None => match self.wait(LAST_WORDS).as_deref() {
+                Some(WELL) => End { reason: format!("the program ended ({WELL})"), manner: Manner::Left },
+                Some(end) => End::broken(format!("the program ended ({end})")),
+                None => End::broken("the program closed its stdout"),
+            },
+        };
         self.kill();
         let _ = has_fallen_silent.recv_timeout(LAST_WORDS);
-        self.end(&reason);
+        self.end(end);
         self.reap();
     }
 
@@ -211,11 +246,11 @@ impl Shared {
     }
 
     /// Kills the program, and tells all who wait.
-    fn end(&self, reason: &str) {
-        let waiting = {
+    fn end(&self, end: End) {
+        let (waiting, end) = {
             let mut hand = lock(&self.hand);
-            hand.ended.get_or_insert_with(|| reason.to_owned());
-            std::mem::take(&mut hand.waiting)
+            let end = hand.ended.get_or_insert(end).clone();
+            (std::mem::take(&mut hand.waiting), end)
         };
         self.kill();
         if waiting.is_empty() {
@@ -223,7 +258,7 @@ impl Shared {
         }
         let stderr = self.stderr();
         for asked in waiting.into_values() {
-            let _ = asked.send(Err(Unanswered::Broken { reason: reason.to_owned(), stderr: stderr.clone() }));
+            let _ = asked.send(Err(end.unanswered(stderr.clone())));
         }
     }
 
@@ -277,6 +312,7 @@ fn has_ended(child: &Child) -> Option<String> {
     };
     let id = Id::Pid(Pid::from_raw(i32::try_from(child.id()).ok()?));
     match waitid(id, WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT).ok()? {
+        WaitStatus::Exited(_, 0) => Some(WELL.to_owned()),
         WaitStatus::Exited(_, status) => Some(format!("exit status {status}")),
         WaitStatus::Signaled(_, signal, _) => Some(format!("killed by {signal}")),
         _ => None,

@@ -52,7 +52,7 @@ pub(in crate::verifier) struct Service {
 /// What came of a question: the text of a good answer, or why there is none.
 pub(in crate::verifier) struct Told {
     pub answer: Result<String, Outcome>,
-    /// Its seconds are those of the last attempt.
+    /// Its seconds begin with the first attempt and have the pauses in them.
     pub asked: Asked,
 }
 
@@ -118,11 +118,10 @@ impl Service {
         let body = question.to_string();
         let mut asked = Asked::default();
         let _turn = self.turns.take();
+        self.turns.pace();
+        let begun = Instant::now();
         loop {
-            self.turns.pace();
-            let begun = Instant::now();
             let attempt = self.attempt(&body);
-            asked.seconds = begun.elapsed().as_secs_f64();
             asked.requests += 1;
             let answer = match attempt {
                 Attempt::Answered(text) => Ok(text),
@@ -131,6 +130,7 @@ impl Service {
                     let drawn = pause::before_retry(&body, asked.retries, self.manners.backoff);
                     std::thread::sleep(retry_after.unwrap_or(drawn).min(self.manners.longest_pause));
                     asked.retries += 1;
+                    self.turns.pace();
                     continue;
                 }
                 Attempt::MayPass { outcome: Outcome::Error { reason }, .. } if asked.retries > 0 => {
@@ -138,6 +138,7 @@ impl Service {
                 }
                 Attempt::MayPass { outcome, .. } => Err(outcome),
             };
+            asked.seconds = begun.elapsed().as_secs_f64();
             return Told { answer, asked };
         }
     }
