@@ -50,7 +50,7 @@ pub use method::Method;
 pub use method_error::{MethodError, Place, Problem};
 pub use outcome::Outcome;
 pub use policy::{
-    Activations, Execution, Gradient, NumberType, ParameterInfo, Policy, PolicyError, Request, RowSpec, Sampler,
+    Activations, Execution, Gradient, Noise, NumberType, ParameterInfo, Policy, PolicyError, Request, RowSpec, Sampler,
     StoredAs, StoredTensor, Tape,
 };
 pub use random::{Dice, Stream};

@@ -10,7 +10,7 @@ use crate::{
     controls::Controls,
     footprint::Footprint,
     metric::Metrics,
-    random::Dice,
+    random::{Dice, Stream},
     red_line::Precision,
     row::{RowGradients, Rows},
     sample::Sample,
@@ -30,6 +30,22 @@ pub struct Request {
 pub struct RowSpec {
     /// Temperature of the distribution, above 0.
     pub temperature: f32,
+    /// What a training pass leaves out at random. Samplers, references and evaluations have none.
+    pub noise: Option<Noise>,
+}
+
+impl RowSpec {
+    /// Without noise.
+    pub const fn at(temperature: f32) -> Self {
+        Self { temperature, noise: None }
+    }
+}
+
+/// The noise of the training passes of one step: every pass over the same sample in the step has the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Noise {
+    pub stream: Stream,
+    pub step: u32,
 }
 
 /// What a training pass holds between forward and backward.
@@ -216,10 +232,15 @@ pub trait Sampler: Send + Sync {
 /// A trainable distribution over actions, which samples itself. It knows nothing of methods.
 ///
 /// Laws, held by tests for every implementation:
-/// - `rows`, `forward` and the `behaviour` that `sample` recorded agree within the run's red line,
-///   and `rows` and `forward` to the bit.
+/// - `rows`, `forward` and the `behaviour` that `sample` recorded agree within the run's red line, without noise,
+///   and `rows` and `forward` of one spec to the bit.
 /// - a sample's rows do not depend on the other samples of the call.
 pub trait Policy: Sampler {
+    /// Whether its training passes have noise, where they are asked for with one.
+    fn is_noisy(&self) -> bool {
+        false
+    }
+
     /// Rows of the actions of `samples` under their scored contexts, without a tape.
     fn rows(&self, samples: &[&Sample], spec: RowSpec) -> Result<Vec<Rows>, PolicyError>;
 

@@ -41,6 +41,11 @@ impl Stream {
         Self { key: [mixed[0], mixed[1]] }
     }
 
+    /// Four random words of one counter.
+    pub fn block(self, counter: [u32; 4]) -> [u32; 4] {
+        philox(counter, self.key)
+    }
+
     /// The dice of one sample: `position` is still free.
     pub fn dice(self, step: u32, prompt: u32, sample: u32) -> Dice {
         Dice { stream: self, step, prompt, sample, offset: 0 }
@@ -64,7 +69,7 @@ impl Dice {
     }
 
     fn block(self, position: usize) -> [u32; 4] {
-        philox([self.step, self.prompt, self.sample, self.offset + position as u32], self.stream.key)
+        self.stream.block([self.step, self.prompt, self.sample, self.offset + position as u32])
     }
 
     /// Uniform in [0, 1), 53 bits.

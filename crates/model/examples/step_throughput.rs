@@ -92,7 +92,7 @@ fn samples() -> Vec<Sample> {
 fn train(policy: &TextPolicy) {
     let samples = samples();
     let all: Vec<&Sample> = samples.iter().collect();
-    let (rows, tape) = policy.forward(&all, RowSpec { temperature: 1.0 }).expect("forward");
+    let (rows, tape) = policy.forward(&all, RowSpec::at(1.0)).expect("forward");
     let gradients: Vec<RowGradients> =
         rows.iter().map(|rows| RowGradients { logp: vec![0.01; rows.len()], ..RowGradients::default() }).collect();
     assert!(tape.backward(&gradients).norm() > 0.0);
@@ -101,5 +101,5 @@ fn train(policy: &TextPolicy) {
 fn score(policy: &TextPolicy) {
     let samples = samples();
     let all: Vec<&Sample> = samples.iter().collect();
-    policy.rows(&all, RowSpec { temperature: 1.0 }).expect("rows");
+    policy.rows(&all, RowSpec::at(1.0)).expect("rows");
 }

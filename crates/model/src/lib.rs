@@ -10,6 +10,7 @@ mod assets;
 mod blueprint;
 mod config;
 mod decoder;
+mod dropout;
 mod error;
 mod experts;
 mod fields;

@@ -18,6 +18,7 @@ use crate::{
     assets::{read_assets, with_dtype},
     config::Architecture,
     decoder,
+    dropout::Dropout,
     error::{ConfigError, ModelError},
     flops::Flops,
     footprint::footprint,
@@ -316,7 +317,17 @@ impl TextPolicy {
             parameters: &self.parameters,
             weights: &self.weights,
             rotations: &self.rotations,
+            dropout: None,
         }
+    }
+
+    /// The share of adapters' inputs that a pass with noise leaves out; `None` where there is none.
+    fn dropout_share(&self) -> Option<f64> {
+        self.adapter.as_ref().map(|adapter| adapter.lora.dropout).filter(|&share| share > 0.0)
+    }
+
+    fn dropout(&self, spec: RowSpec, pack: &Pack) -> Option<Dropout> {
+        Some(Dropout::new(spec.noise?, self.dropout_share()?, pack))
     }
 
     /// A slot for each trained parameter.
@@ -450,13 +461,19 @@ impl Sampler for TextPolicy {
 }
 
 impl Policy for TextPolicy {
+    fn is_noisy(&self) -> bool {
+        self.dropout_share().is_some()
+    }
+
     fn rows(&self, samples: &[&Sample], spec: RowSpec) -> Result<Vec<Rows>, PolicyError> {
         let temperature = check_temperature(spec)?;
         let mut buffers = Buffers::default();
         let mut out = Vec::with_capacity(samples.len());
         for run in runs(samples) {
             let pack = Pack::of(run, self.limits(), self.prompts)?;
-            let rows = self.model().score(&mut buffers, &pack, temperature);
+            let dropout = self.dropout(spec, &pack);
+            let model = Model { dropout: dropout.as_ref(), ..self.model() };
+            let rows = model.score(&mut buffers, &pack, temperature);
             let first = out.len();
             deal(&pack.counts, first, rows.logp.into_iter().zip(rows.entropy), &mut out)?;
         }
@@ -479,7 +496,8 @@ impl Policy for TextPolicy {
     ) -> Result<(Vec<Rows>, Box<dyn Tape + 'a>), PolicyError> {
         let temperature = check_temperature(spec)?;
         let pack = Pack::of(samples, self.limits(), self.prompts)?;
-        let tape = GraphTape::forward(self.model(), &pack, temperature, self.sink(), execution);
+        let tape =
+            GraphTape::forward(self.model(), &pack, temperature, self.dropout(spec, &pack), self.sink(), execution);
         let mut rows = Vec::with_capacity(samples.len());
         deal(&pack.counts, 0, tape.rows().chunks_exact(2).map(|row| (row[0], row[1])), &mut rows)?;
         Ok((rows, Box::new(tape)))

@@ -7,6 +7,7 @@ use cohort_kernels::{
 
 use crate::{
     config::Architecture,
+    dropout::Dropout,
     experts::Choice,
     layer::{Attention, Experts, Feed, Gated, ModelParameters, Place, Projection},
     pack::Pack,
@@ -22,6 +23,8 @@ pub(crate) struct Model<'a> {
     pub parameters: &'a ModelParameters,
     pub weights: &'a Weights,
     pub rotations: &'a Rotations,
+    /// Noise on the inputs of adapters, of the pack that is run.
+    pub dropout: Option<&'a Dropout>,
 }
 
 /// Activations of one call, `[rows, ...]` each; kept between calls so that a decoding step allocates nothing.
@@ -116,7 +119,15 @@ impl<'a> Model<'a> {
         if let Some(adapter) = projection.adapter {
             let (a, b) = (self.vector(adapter.a), self.vector(adapter.b));
             let rank = a.len() / inputs;
-            add(out, &up(Team::ALONE, &down(Team::ALONE, x, a, rows, rank), b, adapter.scale, rows, rank));
+            let low = match self.dropout {
+                None => down(Team::ALONE, x, a, rows, rank),
+                Some(dropout) => {
+                    let mut x = x.to_vec();
+                    dropout.apply(&mut x, adapter.a);
+                    down(Team::ALONE, &x, a, rows, rank)
+                }
+            };
+            add(out, &up(Team::ALONE, &low, b, adapter.scale, rows, rank));
         }
     }
 

@@ -4,89 +4,14 @@ mod common;
 
 use std::{fs, path::Path};
 
-use cohort_core::{NumberType, Policy, RowGradients, RowSpec, Sample, Sampler, StoredAs, Stream};
-use cohort_model::{
-    Architecture, Blueprint, Lora, ModelError, Opening, Selection, SelectionError, Targets, TextPolicy,
+use cohort_core::{NumberType, Policy, RowGradients, RowSpec, Sample, Sampler, StoredAs};
+use cohort_model::{Lora, ModelError, Opening, Selection, SelectionError, Targets, TextPolicy};
+use common::{
+    controls, forward,
+    model::{base, lora, open, opening, update, write},
+    requests, rows,
 };
-use common::{controls, forward, requests, rows};
 use tempfile::TempDir;
-
-/// A directory with a model of random weights, stored in `numbers`.
-fn base(numbers: NumberType) -> TempDir {
-    let blueprint = Blueprint {
-        vocabulary: 40,
-        width: 32,
-        layers: 2,
-        query_heads: 4,
-        kv_heads: 2,
-        head_dim: 8,
-        inner: 48,
-        positions: 96,
-        rope_theta: 10_000.0,
-        norm_eps: 1e-6,
-        tied: true,
-        end_ids: vec![1],
-        pad_id: Some(0),
-    };
-    let architecture = Architecture::new(&blueprint).expect("an architecture");
-    let mut policy = TextPolicy::new(architecture, Vec::new(), Stream::new(5, "init")).expect("a policy");
-    common::scale(&mut policy, 8.0);
-    let folder = TempDir::new().expect("a folder");
-    write(folder.path(), &policy, Some(numbers));
-    folder
-}
-
-/// Writes a policy as one safetensors file with its assets; every number in `numbers`, where given.
-fn write(directory: &Path, policy: &dyn Policy, numbers: Option<NumberType>) {
-    for asset in policy.assets() {
-        fs::write(directory.join(&asset.name), &asset.bytes).expect("an asset");
-    }
-    let mut tensors = std::collections::BTreeMap::new();
-    for (index, tensor) in policy.stored().into_iter().enumerate() {
-        let mut bytes = Vec::new();
-        policy.read_stored(index, &mut |part| bytes.extend_from_slice(part));
-        let mut dtype = match tensor.numbers {
-            NumberType::F32 => safetensors::Dtype::F32,
-            NumberType::Bf16 => safetensors::Dtype::BF16,
-        };
-        if numbers == Some(NumberType::Bf16) && dtype == safetensors::Dtype::F32 {
-            let narrow = |b: &[u8; 4]| half::bf16::from_f32(f32::from_le_bytes(*b)).to_le_bytes();
-            bytes = bytes.as_chunks::<4>().0.iter().flat_map(narrow).collect();
-            dtype = safetensors::Dtype::BF16;
-        }
-        tensors.insert(tensor.name, (dtype, tensor.shape, bytes));
-    }
-    let views = tensors.iter().map(|(name, (dtype, shape, bytes))| {
-        (name, safetensors::tensor::TensorView::new(*dtype, shape.clone(), bytes).expect("a view"))
-    });
-    let name = match policy.stored_as() {
-        StoredAs::Model => "model.safetensors",
-        StoredAs::Adapter => "adapter_model.safetensors",
-    };
-    fs::write(directory.join(name), safetensors::serialize(views, None).expect("bytes")).expect("a file");
-}
-
-fn opening(selection: Selection) -> Opening {
-    Opening { selection: Some(selection), base: "base".to_owned(), ..Opening::default() }
-}
-
-fn lora() -> Lora {
-    Lora { rank: 4, alpha: 8.0, ..Lora::default() }
-}
-
-fn open(directory: &Path, opening: &Opening) -> TextPolicy {
-    TextPolicy::open(directory, opening).expect("a policy")
-}
-
-/// Changes every trained number.
-fn update(policy: &mut TextPolicy) {
-    for index in 0..policy.parameters().len() {
-        let dice = Stream::new(11, "update").dice(0, index as u32, 0);
-        policy.write(index, &mut |values| {
-            values.iter_mut().enumerate().for_each(|(i, x)| *x += 0.3 * (dice.uniform(i) as f32 - 0.5));
-        });
-    }
-}
 
 fn samples(policy: &TextPolicy) -> Vec<Sample> {
     policy.sample(&requests(12, &controls(1.0, 9), 3)).expect("samples")
@@ -104,7 +29,7 @@ fn agree(policy: &TextPolicy) {
 
 fn gradient(policy: &TextPolicy, samples: &[Sample]) -> Vec<Vec<f32>> {
     let all: Vec<&Sample> = samples.iter().collect();
-    let (_, tape) = policy.forward(&all, RowSpec { temperature: 1.0 }).expect("forward");
+    let (_, tape) = policy.forward(&all, RowSpec::at(1.0)).expect("forward");
     let ones = |sample: &&Sample| RowGradients { logp: vec![1.0; sample.actions.len()], ..RowGradients::default() };
     tape.backward(&all.iter().map(ones).collect::<Vec<_>>()).0
 }
@@ -207,7 +132,7 @@ fn the_reference_is_the_base_at_no_copy() {
     assert!(reference.parameters().is_empty(), "it has nothing of its own");
     let drawn = samples(&policy);
     let all: Vec<&Sample> = drawn.iter().collect();
-    let spec = RowSpec { temperature: 1.0 };
+    let spec = RowSpec::at(1.0);
     let before = reference.rows(&all, spec).expect("rows");
     assert_eq!(before, rows(&policy, &all, 1.0));
     update(&mut policy);

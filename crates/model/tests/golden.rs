@@ -85,7 +85,7 @@ fn compare_gradients(policy: &TextPolicy, document: &Value) {
             }
         })
         .collect();
-    let (_, tape) = policy.forward(&all, RowSpec { temperature: 1.0 }).expect("forward");
+    let (_, tape) = policy.forward(&all, RowSpec::at(1.0)).expect("forward");
     let ours = tape.backward(&gradients);
     for (name, theirs) in document["gradients"].as_object().expect("gradients") {
         let (every, theirs) = (theirs["every"].as_u64().expect("a step") as usize, floats(&theirs["values"]));
@@ -103,7 +103,7 @@ fn compare_gradients(policy: &TextPolicy, document: &Value) {
 fn compare_balance(policy: &TextPolicy, document: &Value) {
     // The last action is chosen and never run.
     let sample = Sample::given(Context::of_tokens(ids(&document["logits"]["ids"])), &[2]);
-    let (_, tape) = policy.forward(&[&sample], RowSpec { temperature: 1.0 }).expect("forward");
+    let (_, tape) = policy.forward(&[&sample], RowSpec::at(1.0)).expect("forward");
     let ours = tape.metrics().get("router_load_balance");
     let theirs = document["balance"].as_f64();
     assert_eq!(ours.is_some(), theirs.is_some());

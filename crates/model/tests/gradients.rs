@@ -6,7 +6,7 @@ use cohort_core::{Gradient, Policy, RowGradients, RowSpec, Sample, Sampler};
 use cohort_model::{Prompts, TextPolicy};
 use common::{controls, forward, requests, rows, tiny};
 
-const SPEC: RowSpec = RowSpec { temperature: 0.9 };
+const SPEC: RowSpec = RowSpec::at(0.9);
 
 fn batch(policy: &TextPolicy, count: usize, seed: u64) -> Vec<Sample> {
     policy.sample(&requests(count, &controls(1.0, 9), seed)).expect("samples")

@@ -92,7 +92,7 @@ fn samples(sequences: usize) -> Vec<Sample> {
 
 fn pass(policy: &TextPolicy, samples: &[Sample], execution: Execution) -> Gradient {
     let all: Vec<&Sample> = samples.iter().collect();
-    let (rows, tape) = policy.forward_by(&all, RowSpec { temperature: 0.9 }, execution).expect("a pass");
+    let (rows, tape) = policy.forward_by(&all, RowSpec::at(0.9), execution).expect("a pass");
     let gradients: Vec<RowGradients> = rows
         .iter()
         .enumerate()

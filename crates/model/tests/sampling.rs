@@ -113,7 +113,7 @@ fn contexts_that_cannot_be_run_are_refused() {
     assert!(matches!(refused(&policy, &[3], &controls(1.0, usize::MAX)), PolicyError::TooLong { .. }));
     for temperature in [0.0, -1.0, f32::NAN] {
         assert!(matches!(refused(&policy, &[3], &controls(temperature, 8)), PolicyError::Unsupported { .. }));
-        assert!(matches!(policy.rows(&[], RowSpec { temperature }), Err(PolicyError::Unsupported { .. })));
+        assert!(matches!(policy.rows(&[], RowSpec::at(temperature)), Err(PolicyError::Unsupported { .. })));
     }
     let everything = Controls { forbidden: (0..40).collect(), decoding: Decoding::Greedy, ..usual };
     assert!(matches!(refused(&policy, &[3], &everything), PolicyError::Unsupported { .. }));
@@ -122,7 +122,7 @@ fn contexts_that_cannot_be_run_are_refused() {
 #[test]
 fn what_is_no_token_cannot_be_scored() {
     let policy = tiny(6, true);
-    let spec = RowSpec { temperature: 1.0 };
+    let spec = RowSpec::at(1.0);
     let mut payload = Context::of_tokens([1]);
     payload.push_payload(PayloadKey(1));
     let seen = Sample::given(payload, &[2]);
@@ -140,8 +140,8 @@ fn weights_that_are_not_finite_are_found_where_they_show() {
     let given = Sample::given(Context::of_tokens([2]), &[3]);
     let none = Sample::given(Context::of_tokens([2]), &[]);
     for result in [
-        policy.rows(&[&none, &given], RowSpec { temperature: 1.0 }).map(drop),
-        policy.forward(&[&none, &given], RowSpec { temperature: 1.0 }).map(drop),
+        policy.rows(&[&none, &given], RowSpec::at(1.0)).map(drop),
+        policy.forward(&[&none, &given], RowSpec::at(1.0)).map(drop),
         policy.sample(&[one(&[2], &controls(1.0, 4)), one(&[2], &controls(1.0, 4))]).map(drop),
     ] {
         assert!(matches!(result, Err(PolicyError::NotFinite { action: 0, .. })), "{result:?}");

@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     write_model(Path::new(out), &policy, &provenance, shard_bytes.parse()?)?;
     let ids: Vec<u32> = rest.iter().map(|id| id.parse()).collect::<Result<_, _>>()?;
     let sample = Sample::given(Context::of_tokens([first.parse()?]), &ids);
-    let rows = policy.rows(&[&sample], RowSpec { temperature: 1.0 })?;
+    let rows = policy.rows(&[&sample], RowSpec::at(1.0))?;
     println!("{:?}", rows[0].logp);
     Ok(())
 }

@@ -49,7 +49,7 @@ impl Logprobs {
         for row in rows::read::<Given>(input.as_deref())? {
             let rows::Row { place, row, .. } = row?;
             let sample = Sample::given(Context::of_tokens(row.prompt_ids), &row.completion_ids);
-            let rows = policy.rows(&[&sample], RowSpec { temperature: 1.0 });
+            let rows = policy.rows(&[&sample], RowSpec::at(1.0));
             let rows = rows.map_err(|e| Failure::data(format!("{place}: {e}")))?;
             let short = |column: &[f64]| column.iter().map(|&x| x as f32).collect();
             let columns = rows.first().map_or(Columns { logp: Vec::new(), entropy: Vec::new() }, |rows| Columns {

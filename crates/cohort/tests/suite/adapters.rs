@@ -97,6 +97,31 @@ fn a_cold_start_is_cached_for_its_base_alone() {
     assert!(is_cached("third"));
 }
 
+/// Training passes have noise of their own step: the first ratio is 1, the gap is that of the policy without noise.
+#[test]
+fn dropout_is_the_same_in_every_pass_and_after_a_kill() {
+    let place = place("train.lora = { rank = 4, alpha = 8, dropout = 0.2 }");
+    let recipe = fs::read_to_string(place.path("recipe.toml")).expect("a recipe");
+    place.write("recipe.toml", &format!("stages = [\"supervised\", \"rl\"]\n{recipe}{COLD}"));
+    place.train("whole", &["--workers", "2"]).well();
+    assert_eq!(place.json("whole/summary.json")["logp_gap_max"], 0.0);
+    let mut running = Running::start(&mut place.train_command("killed", &["--workers", "1"]));
+    running.until(|| line_count(&place.path("killed/metrics.jsonl")) >= 3);
+    running.kill();
+    place.train("killed", &["--resume", "--workers", "3", "--set", "train.activations=recompute"]).well();
+    for file in ["checkpoints/last/adapter_model.safetensors", "metrics.jsonl", "rollouts.jsonl"] {
+        assert_eq!(place.bytes(&format!("whole/{file}")), place.bytes(&format!("killed/{file}")), "{file}");
+    }
+    place.train("one", &["--set", "train.inner_epochs=1"]).well();
+    for line in place.lines("one/metrics.jsonl").iter().filter(|line| line.get("logp_gap").is_some()) {
+        assert_eq!(line["ratio_max"], 1.0, "{line}");
+    }
+    let none = "policy.train={ lora = { rank = 4, alpha = 8 } }";
+    place.train("none", &["--set", none]).well();
+    let adapter = |run: &str| place.bytes(&format!("{run}/checkpoints/last/adapter_model.safetensors"));
+    assert_ne!(adapter("none"), adapter("whole"));
+}
+
 #[test]
 fn a_merged_adapter_is_the_model_that_was_sampled() {
     let place = place(LORA);

@@ -136,7 +136,7 @@ fn what_is_logged_is_what_the_weights_say() {
         let logged: Vec<f32> = serde_json::from_value(sample["logp"].clone()).expect("numbers");
         let prompt = tokenizer.encode(line["prompt"].as_str().expect("text")).expect("ids");
         let given = Sample::given(Context::of_tokens(prompt), &tokens);
-        let rows = policy.rows(&[&given], RowSpec { temperature: 1.0 }).expect("rows");
+        let rows = policy.rows(&[&given], RowSpec::at(1.0)).expect("rows");
         let scored: Vec<f32> = rows[0].logp.iter().map(|&x| x as f32).collect();
         assert_eq!(logged, scored, "{line}");
         assert_eq!(given.actions.iter().filter_map(Action::token).collect::<Vec<_>>(), tokens);

@@ -9,7 +9,7 @@ use super::{
     attention::{Attend, Layout},
     head::{Head, Statistics, Targets},
     held::Held,
-    linear::{Linear, LowRank},
+    linear::{AdapterNoise, Linear, LowRank},
     mixture::{Combine, Route, Routes},
     operation::{apply, matrix, slice, tensor, values},
     operators::Operators,
@@ -21,6 +21,7 @@ use super::{
     swiglu::SwiGlu,
 };
 use crate::{
+    dropout::Dropout,
     experts::Choice,
     layer::{Adapter, Place, Projection},
     weights::Weights,
@@ -35,6 +36,8 @@ pub(super) struct Kernels<'a> {
     pub held: &'a Held,
     /// Shares each call, forward and back.
     pub team: Team,
+    /// Of the inputs of adapters.
+    pub dropout: Option<&'a Arc<Dropout>>,
 }
 
 impl Kernels<'_> {
@@ -63,7 +66,12 @@ impl Operators for Kernels<'_> {
             x,
             weight: self.matrix(weight),
             bias: bias.map(|bias| self.vector(bias)),
-            change: adapter.map(|Adapter { a, b, scale }| LowRank { a: whole(a), b: whole(b), scale }),
+            change: adapter.map(|Adapter { a, b, scale }| LowRank {
+                a: whole(a),
+                b: whole(b),
+                scale,
+                noise: self.dropout.map(|dropout| AdapterNoise { dropout: Arc::clone(dropout), adapter: a }),
+            }),
             outputs: weight.rows,
         })
     }

@@ -1,12 +1,17 @@
 //! `y = x W' + b`, and a low-rank change of it.
 
+use std::{borrow::Cow, sync::Arc};
+
 use cohort_kernels::{LinearShape, Team};
 
 use super::{
     operation::{Operation, Values, matrix, sizes, slice},
     parameter::Parameter,
 };
-use crate::product::{down, up};
+use crate::{
+    dropout::Dropout,
+    product::{down, up},
+};
 
 /// x `[rows, inputs]`, weight `[outputs, inputs]`, bias `[outputs]`.
 #[derive(Clone, Debug)]
@@ -18,12 +23,27 @@ pub(super) struct Linear {
     pub outputs: usize,
 }
 
-/// `scale * (x A') B'`, with a `[rank, inputs]` and b `[outputs, rank]`.
+/// `scale * (x A') B'`, with a `[rank, inputs]` and b `[outputs, rank]`; x goes through the noise first, where there is any.
 #[derive(Clone, Debug)]
 pub(super) struct LowRank {
     pub a: Parameter,
     pub b: Parameter,
     pub scale: f32,
+    pub noise: Option<AdapterNoise>,
+}
+
+/// The noise of one adapter.
+#[derive(Clone, Debug)]
+pub(super) struct AdapterNoise {
+    pub dropout: Arc<Dropout>,
+    /// Its first matrix.
+    pub adapter: usize,
+}
+
+impl AdapterNoise {
+    fn apply(&self, x: &mut [f32]) {
+        self.dropout.apply(x, self.adapter);
+    }
 }
 
 impl Linear {
@@ -38,30 +58,40 @@ impl LowRank {
         self.a.numbers().len() / inputs
     }
 
+    /// What goes into the first product.
+    fn given<'x>(&self, x: &'x [f32]) -> Cow<'x, [f32]> {
+        let Some(noise) = &self.noise else { return Cow::Borrowed(x) };
+        let mut x = x.to_vec();
+        noise.apply(&mut x);
+        Cow::Owned(x)
+    }
+
     /// Adds the change to `out`.
     fn forward(&self, team: Team, x: &[f32], LinearShape { rows, inputs, .. }: LinearShape, out: &mut [f32]) {
         let rank = self.rank(inputs);
-        let low = down(team, x, self.a.numbers(), rows, rank);
+        let low = down(team, &self.given(x), self.a.numbers(), rows, rank);
         add(out, &up(team, &low, self.b.numbers(), self.scale, rows, rank));
     }
 
-    /// Adds to `d_x`, where it is wanted; `x A'` is computed again.
+    /// Adds to `d_x`, where it is wanted; `x A'` is computed again, and the noise drawn again.
     fn backward(&self, team: Team, x: &[f32], shape: LinearShape, d_out: &[f32], d_x: Option<&mut Vec<f32>>) {
         let LinearShape { rows, inputs, outputs } = shape;
         let rank = self.rank(inputs);
+        let x = self.given(x);
         let (to_low, from_low) =
             (LinearShape { rows, inputs, outputs: rank }, LinearShape { rows, inputs: rank, outputs });
         let d_change: Vec<f32> = d_out.iter().map(|d| self.scale * d).collect();
         self.b.differentiate(|d_b| {
-            let low = down(team, x, self.a.numbers(), rows, rank);
+            let low = down(team, &x, self.a.numbers(), rows, rank);
             team.linear_grad_weight(&d_change, &low, from_low, d_b);
         });
         let mut d_low = vec![0.0; rows * rank];
         team.linear_grad_input(&d_change, self.b.numbers(), from_low, &mut d_low);
-        self.a.differentiate(|d_a| team.linear_grad_weight(&d_low, x, to_low, d_a));
+        self.a.differentiate(|d_a| team.linear_grad_weight(&d_low, &x, to_low, d_a));
         if let Some(d_x) = d_x {
             let mut more = vec![0.0; rows * inputs];
             team.linear_grad_input(&d_low, self.a.numbers(), to_low, &mut more);
+            self.noise.iter().for_each(|noise| noise.apply(&mut more));
             add(d_x, &more);
         }
     }

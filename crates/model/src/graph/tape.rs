@@ -17,7 +17,7 @@ use super::{
     segment::{Segment, without_graph},
     sink::Sink,
 };
-use crate::{experts::Load, pack::Pack, slices::Model};
+use crate::{dropout::Dropout, experts::Load, pack::Pack, slices::Model};
 
 /// The segments of a pass over a pack with at least one row.
 #[derive(Debug)]
@@ -33,11 +33,18 @@ struct Pass<'a> {
     parts: Parts<'a>,
     sink: Arc<Sink>,
     team: Team,
+    dropout: Option<Arc<Dropout>>,
 }
 
 impl Pass<'_> {
     fn kernels<'b>(&'b self, held: &'b Held) -> Kernels<'b> {
-        Kernels { weights: self.parts.model.weights, sink: &self.sink, held, team: self.team }
+        Kernels {
+            weights: self.parts.model.weights,
+            sink: &self.sink,
+            held,
+            team: self.team,
+            dropout: self.dropout.as_ref(),
+        }
     }
 
     fn layer(&self, index: usize, held: &Held, x: Tensor<2>) -> Tensor<2> {
@@ -64,10 +71,22 @@ pub(crate) struct GraphTape<'a> {
 
 impl<'a> GraphTape<'a> {
     /// Runs a pack forward; `sink` has a slot for each trained parameter.
-    pub(crate) fn forward(model: Model<'a>, pack: &Pack, temperature: f32, sink: Sink, execution: Execution) -> Self {
+    pub(crate) fn forward(
+        model: Model<'a>,
+        pack: &Pack,
+        temperature: f32,
+        dropout: Option<Dropout>,
+        sink: Sink,
+        execution: Execution,
+    ) -> Self {
         let sink = Arc::new(sink);
-        let parts = || Parts::new(model, pack, temperature);
-        let graph = (!pack.ids.is_empty()).then(|| Graph::forward(parts(), Arc::clone(&sink), execution));
+        let pass = || Pass {
+            parts: Parts::new(model, pack, temperature),
+            sink: Arc::clone(&sink),
+            team: Team::new(execution.threads),
+            dropout: dropout.map(Arc::new),
+        };
+        let graph = (!pack.ids.is_empty()).then(|| Graph::forward(pass(), execution.activations));
         Self { graph, sink, counts: pack.counts.clone() }
     }
 
@@ -93,14 +112,13 @@ impl<'a> GraphTape<'a> {
 }
 
 impl<'a> Graph<'a> {
-    fn forward(parts: Parts<'a>, sink: Arc<Sink>, execution: Execution) -> Self {
-        let pass = Pass { parts, sink, team: Team::new(execution.threads) };
+    fn forward(pass: Pass<'a>, activations: Activations) -> Self {
         let count = pass.parts.model.parameters.layers.len();
         let mut x = pass.parts.embed(&pass.kernels(&Held::default()));
         let mut layers = Vec::with_capacity(count);
         for index in 0..count {
             let run = |held: &Held, x| pass.layer(index, held, x);
-            let (layer, next) = match execution.activations {
+            let (layer, next) = match activations {
                 Activations::Keep => {
                     let segment = Segment::new(x, run);
                     let next = segment.output();

@@ -93,8 +93,10 @@ fn twins<const N: usize>(
     };
     let (sink, held) = (sink(&weights), Held::default());
     let ours = leaves();
-    let (mut a, _) =
-        pull(&ours, run(&Kernels { weights: &weights, sink: &sink, held: &held, team: Team::ALONE }, ours.clone()));
+    let (mut a, _) = pull(
+        &ours,
+        run(&Kernels { weights: &weights, sink: &sink, held: &held, team: Team::ALONE, dropout: None }, ours.clone()),
+    );
     a.extend(sink.take().0);
     let (plain, theirs) = (Plain::new(&weights, &Device::flex().autodiff()), leaves());
     let (mut b, gradients) = pull(&theirs, run(&plain, theirs.clone()));
@@ -241,7 +243,7 @@ fn whole_models() {
         let (gradients, packed) = row_gradients(&pack.counts);
 
         let lengths = (0..weights.count()).map(|index| Some(weights.slice(index).len()));
-        let tape = GraphTape::forward(model, &pack, 0.8, Sink::new(lengths), Execution::default());
+        let tape = GraphTape::forward(model, &pack, 0.8, None, Sink::new(lengths), Execution::default());
         let rows = tape.rows();
         let ours = Box::new(tape).backward(&gradients);
 
@@ -269,7 +271,7 @@ fn a_frozen_parameter_changes_no_other_gradient() {
     let gradient = |trained: &dyn Fn(usize) -> bool| {
         let length = |index| trained(index).then(|| weights.slice(index).len());
         let sink = Sink::new((0..weights.count()).map(length));
-        let tape = GraphTape::forward(model, &pack, 1.0, sink, Execution::default());
+        let tape = GraphTape::forward(model, &pack, 1.0, None, sink, Execution::default());
         Box::new(tape).backward(&row_gradients(&pack.counts).0).0
     };
     let all = gradient(&|_| true);

@@ -1,6 +1,8 @@
 //! What the tests of this crate share.
 #![allow(dead_code)]
 
+pub mod model;
+
 use std::sync::Arc;
 
 use cohort_core::{Context, Controls, Decoding, Policy, Request, RowSpec, Rows, Sample, Stream};
@@ -60,9 +62,9 @@ pub fn requests(count: usize, controls: &Controls, seed: u64) -> Vec<Request> {
 }
 
 pub fn rows(policy: &TextPolicy, samples: &[&Sample], temperature: f32) -> Vec<Rows> {
-    policy.rows(samples, RowSpec { temperature }).expect("rows")
+    policy.rows(samples, RowSpec::at(temperature)).expect("rows")
 }
 
 pub fn forward(policy: &TextPolicy, samples: &[&Sample], temperature: f32) -> Vec<Rows> {
-    policy.forward(samples, RowSpec { temperature }).expect("forward").0
+    policy.forward(samples, RowSpec::at(temperature)).expect("forward").0
 }

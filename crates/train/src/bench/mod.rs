@@ -271,7 +271,7 @@ impl Bench<'_> {
             comparisons: &comparisons,
             credits: &credits,
             blocks: blocks_of(groups.len(), groups_per_block()),
-            spec: RowSpec { temperature: 1.0 },
+            spec: RowSpec::at(1.0),
             dead: DeadSamples::Skip,
         };
         match batch.pass(policy, &self.method, None, self.division, step)? {

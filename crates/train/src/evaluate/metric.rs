@@ -119,7 +119,7 @@ impl DevMetric {
         };
         let samples: Vec<Sample> = items.iter().take(limit).filter_map(given).collect();
         let blocks: Vec<&[Sample]> = samples.chunks(ITEMS_PER_BLOCK).collect();
-        let spec = RowSpec { temperature: Decoding::Greedy.row_temperature() };
+        let spec = RowSpec::at(Decoding::Greedy.row_temperature());
         let rows = workers.map("the loss on dev", blocks.len(), |block| {
             let samples: Vec<&Sample> = blocks[block].iter().collect();
             policy.rows(&samples, spec).map_err(|source| Error::Policy { step, source })

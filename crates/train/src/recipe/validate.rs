@@ -179,10 +179,6 @@ fn trained(check: &Check<'_>, low: &Low) -> Result<Trained, RecipeError> {
                 let hint = "a share, for example 0.05";
                 return check.fail("policy.train.lora.dropout", "must lie in [0, 1)", lora.dropout, hint);
             }
-            if lora.dropout > 0.0 {
-                let hint = "remove it: rows with dropout differ from those that were sampled";
-                return check.fail("policy.train.lora.dropout", "is not supported above 0", lora.dropout, hint);
-            }
             if lora.targets == Targets::Named(Vec::new()) {
                 let hint = "\"all-linear\", or a list of names such as [\"q_proj\", \"v_proj\"]";
                 return check.fail("policy.train.lora.targets", "must name a linear map", "an empty list", hint);

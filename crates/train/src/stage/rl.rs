@@ -1,7 +1,8 @@
 //! Reinforcement from groups: sample, compare, reinforce.
 
 use cohort_core::{
-    AboveRedLine, Author, Comparison, Gap, Group, Method, Policy, Precision, RedLine, RowSpec, Rows, Sample,
+    AboveRedLine, Author, Comparison, Gap, Group, Method, Noise, Policy, Precision, RedLine, RowSpec, Rows, Sample,
+    Stream,
     metric::{Metric, Metrics},
     objective::{Estimator, RatioContext},
 };
@@ -51,8 +52,15 @@ impl<'a> RlStage<'a> {
         Self { recipe, method: world.method(&recipe.method), reference, ledger, seconds_before, has_warned: false }
     }
 
-    fn spec(&self) -> RowSpec {
-        RowSpec { temperature: self.recipe.row_temperature }
+    /// Of a step's training passes.
+    fn spec(&self, session: &Session<'_>, step: u64) -> RowSpec {
+        let noise = || Noise { stream: Stream::new(self.recipe.seed, "rl/dropout"), step: step as u32 };
+        RowSpec { noise: session.policy.is_noisy().then(noise), ..self.noiseless() }
+    }
+
+    /// The same without noise: of the reference, and of what sampled.
+    fn noiseless(&self) -> RowSpec {
+        RowSpec::at(self.recipe.row_temperature)
     }
 
     /// The reference's log-probabilities of every sample, group by group: in the loss beside the trainer's rows, in the
@@ -64,8 +72,8 @@ impl<'a> RlStage<'a> {
             (Reference::None, _) | (Reference::Average, None) => return Ok(Vec::new()),
         };
         let spec = match self.method.reward_kl {
-            Some(_) => RowSpec { temperature: self.recipe.rollout.decoding.row_temperature() },
-            None => self.spec(),
+            Some(_) => RowSpec::at(self.recipe.rollout.decoding.row_temperature()),
+            None => self.noiseless(),
         };
         let rows = session.workers.map("scoring", groups.len(), |g| {
             let samples: Vec<&Sample> = groups[g].samples().collect();
@@ -128,7 +136,7 @@ impl<'a> RlStage<'a> {
             let drawn: Vec<Sample> =
                 batch.samples[g].iter().map(|sample| Sample { scored_under: None, ..(*sample).clone() }).collect();
             let drawn: Vec<&Sample> = drawn.iter().collect();
-            session.policy.rows(&drawn, self.spec()).map_err(|source| Error::Policy { step, source })
+            session.policy.rows(&drawn, self.noiseless()).map_err(|source| Error::Policy { step, source })
         })?;
         Ok(Some(rows))
     }
@@ -142,9 +150,9 @@ impl<'a> RlStage<'a> {
         step: u64,
         metrics: &mut Metrics,
     ) -> Result<(), Error> {
-        let sampled = RowSpec { temperature: self.recipe.rollout.decoding.row_temperature() };
-        // Rows of another temperature are not the sampler's: those of the first group are computed for the comparison.
-        let at_sampling = match (batch.samples.first(), sampled == self.spec()) {
+        let sampled = RowSpec::at(self.recipe.rollout.decoding.row_temperature());
+        // Rows of another temperature, or with noise, are not the sampler's: those of the first group are computed for the comparison.
+        let at_sampling = match (batch.samples.first(), sampled == batch.spec) {
             (Some(group), false) => {
                 let rows = session.policy.rows(group, sampled).map_err(|source| Error::Policy { step, source })?;
                 Some([rows])
@@ -255,7 +263,7 @@ impl Stage for RlStage<'_> {
             comparisons: &comparisons,
             credits: &credits,
             blocks: blocks_of(groups.len(), self.recipe.train.groups_per_block),
-            spec: self.spec(),
+            spec: self.spec(session, step),
             dead: self.recipe.train.dead_samples,
         };
         let pass = timed(&mut seconds.train, || self.reinforce(session, &groups, &batch, step, &mut metrics))?;

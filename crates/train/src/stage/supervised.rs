@@ -1,7 +1,7 @@
 //! Likelihood of a task's worked solutions: a cold start.
 
 use cohort_core::{
-    Comparison, Method, RowSpec, Sample, Stream, Trajectory,
+    Comparison, Method, Noise, RowSpec, Sample, Stream, Trajectory,
     advantage::Credit,
     curriculum,
     metric::{Metric, Metrics},
@@ -97,7 +97,8 @@ impl Stage for SupervisedStage<'_> {
         let credits: Vec<Vec<Credit>> = groups.iter().map(ones).collect();
         let blocks = (0..groups.len()).map(|g| g..g + 1).collect();
         let mut seconds = Seconds::default();
-        let spec = RowSpec { temperature: 1.0 };
+        let noise = || Noise { stream: Stream::new(self.config.section.seed, "supervised/dropout"), step: step as u32 };
+        let spec = RowSpec { noise: session.policy.is_noisy().then(noise), ..RowSpec::at(1.0) };
         let batch = Batch {
             samples: groups,
             comparisons: &comparisons,
