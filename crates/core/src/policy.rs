@@ -8,6 +8,7 @@ use crate::{
     action::PayloadKey,
     context::Context,
     controls::Controls,
+    distributions::{Against, Distributions},
     footprint::Footprint,
     metric::Metrics,
     random::{Dice, Stream},
@@ -261,6 +262,37 @@ pub trait Policy: Sampler {
         self.forward(samples, spec)
     }
 
+    /// The distributions of the actions of `samples`, as they are now: what later divergences are measured from.
+    ///
+    /// # Errors
+    /// The policy has no exact divergence.
+    fn distributions(&self, _samples: &[&Sample], _spec: RowSpec) -> Result<Distributions, PolicyError> {
+        Err(no_divergence())
+    }
+
+    /// [`Policy::rows`] with a column for each divergence from what `against` holds: distributions of these samples, in their
+    /// order.
+    ///
+    /// # Errors
+    /// The policy has no exact divergence, or `against` is of other samples.
+    fn rows_against(&self, samples: &[&Sample], spec: RowSpec, against: &Against) -> Result<Vec<Rows>, PolicyError> {
+        if against.is_nothing() { self.rows(samples, spec) } else { Err(no_divergence()) }
+    }
+
+    /// [`Policy::forward_by`] with the same columns, whose derivatives the tape takes.
+    ///
+    /// # Errors
+    /// As those of [`Policy::rows_against`].
+    fn forward_against<'a>(
+        &'a self,
+        samples: &[&Sample],
+        spec: RowSpec,
+        execution: Execution,
+        against: &Against,
+    ) -> Result<(Vec<Rows>, Box<dyn Tape + 'a>), PolicyError> {
+        if against.is_nothing() { self.forward_by(samples, spec, execution) } else { Err(no_divergence()) }
+    }
+
     /// The trained parameters; their order is fixed for the life of the policy.
     fn parameters(&self) -> &[ParameterInfo];
 
@@ -322,6 +354,10 @@ pub trait Policy: Sampler {
 
     /// Forgets all payloads: called when a step is over.
     fn clear_payloads(&mut self) {}
+}
+
+fn no_divergence() -> PolicyError {
+    PolicyError::Unsupported { what: "divergence: it has no exact one".to_owned() }
 }
 
 impl fmt::Debug for dyn Policy + '_ {

@@ -1,111 +1,38 @@
 //! A text policy: what the rest of Cohort sees of a model.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::Path};
 
 use cohort_core::{
-    Execution, Footprint, NumberType, ParameterInfo, Policy, PolicyError, Request, RowSpec, Rows, Sample, Sampler,
-    StoredAs, StoredTensor, Stream, Tape,
-    policy::{Asset, show_bytes},
+    Against, Distributions, Execution, Footprint, NumberType, ParameterInfo, Policy, PolicyError, Request, RowSpec,
+    Rows, Sample, Sampler, StoredAs, StoredTensor, Stream, Tape, policy::Asset,
 };
-use cohort_kernels::Matrix;
-use half::bf16;
 
 use crate::{
-    adapter::{AdapterConfig, AdapterTensors, CONFIG},
+    adapter::{AdapterConfig, CONFIG},
     assets::{read_assets, with_dtype},
     config::Architecture,
     decoder,
-    dropout::Dropout,
     error::{ConfigError, ModelError},
     flops::Flops,
     footprint::footprint,
     frozen::{Frozen, widened},
-    graph::{GraphTape, Sink},
+    graph::Sink,
     init::random_weights,
     layer::{Adapter, ModelParameters},
     load::{Keep, WeightFiles, load_weights},
-    lora::{add_product, start},
-    pack::{Limits, Pack, Prompts},
+    lora::add_product,
+    opening::Opening,
+    pack::{Limits, Prompts},
     rope::Rotations,
     selection::{Selection, SelectionError},
     slices::{Buffers, Model},
+    stored::show,
     tokenizer::TextTokenizer,
     weights::{Held, Weights},
 };
 
-/// Tokens that are scored together when no tape is kept.
-const SCORED_TOGETHER: usize = 4096;
-
 /// The files that make a directory a model's, and not an adapter's.
 const OF_MODELS: [&str; 2] = ["config.json", "generation_config.json"];
-
-/// How a model directory becomes a policy.
-#[derive(Clone, Debug)]
-pub struct Opening {
-    /// What is trained; `None` where nothing is: a policy that samples and scores.
-    pub selection: Option<Selection>,
-    /// What frozen matrices are held in, whatever they are stored in; trained ones are f32. `None` for what they are stored
-    /// in (f16, which is not computed with, as f32).
-    pub numbers: Option<NumberType>,
-    /// The directory of an adapter of the model, to start from.
-    pub adapter: Option<PathBuf>,
-    /// The model's name, as an adapter's configuration has it.
-    pub base: String,
-}
-
-impl Default for Opening {
-    fn default() -> Self {
-        Self { selection: Some(Selection::All), numbers: Some(NumberType::F32), adapter: None, base: String::new() }
-    }
-}
-
-/// What adapters start from.
-#[derive(Default)]
-struct AdapterStart {
-    modules: Vec<String>,
-    /// By name; drawn where there is none.
-    values: BTreeMap<String, Vec<f32>>,
-    seed: u64,
-}
-
-impl AdapterStart {
-    fn values(&self, info: &ParameterInfo, index: usize) -> Vec<f32> {
-        let drawn = || start(info, index, Stream::new(self.seed, "adapter"));
-        self.values.get(&info.name).cloned().unwrap_or_else(drawn)
-    }
-}
-
-impl Opening {
-    /// The adapter of a model with these parameters: the given one, a new one, or none.
-    fn adapter_of(&self, parameters: &ModelParameters) -> Result<(Option<AdapterConfig>, AdapterStart), ModelError> {
-        match (&self.adapter, &self.selection) {
-            (Some(directory), _) => {
-                let config = AdapterConfig::read(directory)?;
-                let path = || directory.join(CONFIG);
-                let missing = || ConfigError::MissingFile { path: path(), expected: "the configuration of an adapter" };
-                let mut config = config.ok_or_else(missing)?;
-                config.base.clone_from(&self.base);
-                let AdapterTensors { modules, values } = AdapterTensors::read(directory, config.lora.rank, parameters)?;
-                if modules.is_empty() {
-                    return Err(SelectionError::Nothing.into());
-                }
-                Ok((Some(config), AdapterStart { modules, values, seed: 0 }))
-            }
-            (None, Some(Selection::Lora(lora))) => {
-                let modules = lora.targets.modules(parameters)?;
-                if modules.is_empty() {
-                    return Err(SelectionError::Nothing.into());
-                }
-                let config = AdapterConfig { base: self.base.clone(), lora: lora.clone() };
-                Ok((Some(config), AdapterStart { modules, values: BTreeMap::new(), seed: lora.seed }))
-            }
-            (None, _) => Ok((None, AdapterStart::default())),
-        }
-    }
-}
 
 /// A decoder language model as a trainable policy, on the CPU, computed in f32.
 ///
@@ -115,11 +42,11 @@ impl Opening {
 pub struct TextPolicy {
     architecture: Architecture,
     /// Those of the model, then those of its adapters.
-    parameters: ModelParameters,
-    weights: Weights,
+    pub(crate) parameters: ModelParameters,
+    pub(crate) weights: Weights,
     /// Those that are trained.
     trained: Vec<ParameterInfo>,
-    adapter: Option<AdapterConfig>,
+    pub(crate) adapter: Option<AdapterConfig>,
     rotations: Rotations,
     assets: Vec<Asset>,
     /// The files of an adapter's base that do not stand beside the adapter.
@@ -311,7 +238,7 @@ impl TextPolicy {
         Ok(self.model().all_logits(&mut Buffers::default(), ids))
     }
 
-    fn model(&self) -> Model<'_> {
+    pub(crate) fn model(&self) -> Model<'_> {
         Model {
             architecture: &self.architecture,
             parameters: &self.parameters,
@@ -321,39 +248,10 @@ impl TextPolicy {
         }
     }
 
-    /// The share of adapters' inputs that a pass with noise leaves out; `None` where there is none.
-    fn dropout_share(&self) -> Option<f64> {
-        self.adapter.as_ref().map(|adapter| adapter.lora.dropout).filter(|&share| share > 0.0)
-    }
-
-    fn dropout(&self, spec: RowSpec, pack: &Pack) -> Option<Dropout> {
-        Some(Dropout::new(spec.noise?, self.dropout_share()?, pack))
-    }
-
     /// A slot for each trained parameter.
-    fn sink(&self) -> Sink {
+    pub(crate) fn sink(&self) -> Sink {
         let length = |index: usize| self.weights.slot(index).map(|_| self.weights.values(index).len());
         Sink::new((0..self.weights.count()).map(length))
-    }
-
-    /// The parameters that a directory of the policy's weights holds.
-    fn stored_indices(&self) -> impl Iterator<Item = usize> + '_ {
-        let is_adapter = self.adapter.is_some();
-        (0..self.parameters.infos.len()).filter(move |&index| !is_adapter || self.parameters.is_adapter(index))
-    }
-
-    fn frozen_indices(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.weights.count()).filter(|&index| self.weights.slot(index).is_none())
-    }
-
-    /// Parameter `index`, in what it is held in unless told.
-    fn stored_tensor(&self, index: usize, written: Option<NumberType>) -> StoredTensor {
-        let ParameterInfo { name, shape } = self.parameters.infos[index].clone();
-        let numbers = written.unwrap_or(match self.weights.values(index) {
-            Matrix::F32(_) => NumberType::F32,
-            Matrix::Bf16(_) => NumberType::Bf16,
-        });
-        StoredTensor { name, shape, numbers }
     }
 
     /// Whether every adapter adds 0, as it does at its start.
@@ -362,7 +260,7 @@ impl TextPolicy {
         adapters.into_iter().all(|adapter| self.weights.slice(adapter.b).iter().all(|&b| b == 0.0))
     }
 
-    fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> Limits {
         Limits { vocabulary: self.architecture.vocabulary, positions: self.architecture.positions }
     }
 }
@@ -383,73 +281,6 @@ fn tokenizer_of(
     Ok(Some(tokenizer))
 }
 
-fn check_temperature(spec: RowSpec) -> Result<f32, PolicyError> {
-    let t = spec.temperature;
-    if t.is_finite() && t > 0.0 {
-        return Ok(t);
-    }
-    Err(PolicyError::Unsupported { what: format!("row temperature of {t}; it must be above 0") })
-}
-
-/// Cuts samples into runs of about [`SCORED_TOGETHER`] tokens, at least one sample each.
-fn runs<'s>(samples: &'s [&'s Sample]) -> Vec<&'s [&'s Sample]> {
-    let mut runs = Vec::new();
-    let (mut from, mut tokens) = (0, 0);
-    for (at, sample) in samples.iter().enumerate() {
-        // A context that the run has already is counted again only where a run begins.
-        let is_shared = at > from && samples[at - 1].scored_context() == sample.scored_context();
-        let context = if is_shared { 0 } else { sample.scored_context().token_count() };
-        let size = context + sample.actions.len();
-        if at > from && tokens + size > SCORED_TOGETHER {
-            runs.push(&samples[from..at]);
-            (from, tokens) = (at, 0);
-        }
-        tokens += size;
-    }
-    if from < samples.len() {
-        runs.push(&samples[from..]);
-    }
-    runs
-}
-
-/// Deals out the packed columns to samples, the first of which is sample `first` of the call.
-fn deal(
-    counts: &[usize],
-    first: usize,
-    packed: impl Iterator<Item = (f32, f32)>,
-    out: &mut Vec<Rows>,
-) -> Result<(), PolicyError> {
-    let mut packed = packed;
-    for (index, &count) in counts.iter().enumerate() {
-        let (logp, entropy) = packed.by_ref().take(count).map(|(l, e)| (f64::from(l), f64::from(e))).unzip();
-        let rows = Rows { logp, entropy, kl_old: None, kl_ref: None };
-        if let Some((action, column)) = rows.first_not_finite() {
-            return Err(PolicyError::NotFinite { sample: first + index, action, column });
-        }
-        out.push(rows);
-    }
-    Ok(())
-}
-
-/// Shows values as little-endian bytes of `written`, or of what they are held in.
-fn show(values: Matrix, written: Option<NumberType>, look: &mut dyn FnMut(&[u8])) {
-    match (values, written) {
-        (Matrix::F32(values), Some(NumberType::Bf16)) => values.chunks(16_384).for_each(|part| {
-            let bytes: Vec<u8> = part.iter().flat_map(|&v| bf16::from_f32(v).to_le_bytes()).collect();
-            look(&bytes);
-        }),
-        (Matrix::F32(values), _) => show_bytes(values, look),
-        (Matrix::Bf16(values), Some(NumberType::F32)) => values.chunks(16_384).for_each(|part| {
-            let wide: Vec<f32> = part.iter().map(|v| v.to_f32()).collect();
-            show_bytes(&wide, look);
-        }),
-        (Matrix::Bf16(values), _) => values.chunks(16_384).for_each(|part| {
-            let bytes: Vec<u8> = part.iter().flat_map(|v| v.to_le_bytes()).collect();
-            look(&bytes);
-        }),
-    }
-}
-
 impl Sampler for TextPolicy {
     fn sample(&self, requests: &[Request]) -> Result<Vec<Sample>, PolicyError> {
         decoder::sample(&self.model(), self.limits(), self.prompts, self.tokenizer.as_ref(), requests)
@@ -466,18 +297,7 @@ impl Policy for TextPolicy {
     }
 
     fn rows(&self, samples: &[&Sample], spec: RowSpec) -> Result<Vec<Rows>, PolicyError> {
-        let temperature = check_temperature(spec)?;
-        let mut buffers = Buffers::default();
-        let mut out = Vec::with_capacity(samples.len());
-        for run in runs(samples) {
-            let pack = Pack::of(run, self.limits(), self.prompts)?;
-            let dropout = self.dropout(spec, &pack);
-            let model = Model { dropout: dropout.as_ref(), ..self.model() };
-            let rows = model.score(&mut buffers, &pack, temperature);
-            let first = out.len();
-            deal(&pack.counts, first, rows.logp.into_iter().zip(rows.entropy), &mut out)?;
-        }
-        Ok(out)
+        self.rows_against(samples, spec, &Against::default())
     }
 
     fn forward<'a>(
@@ -494,12 +314,25 @@ impl Policy for TextPolicy {
         spec: RowSpec,
         execution: Execution,
     ) -> Result<(Vec<Rows>, Box<dyn Tape + 'a>), PolicyError> {
-        let temperature = check_temperature(spec)?;
-        let pack = Pack::of(samples, self.limits(), self.prompts)?;
-        let tape =
-            GraphTape::forward(self.model(), &pack, temperature, self.dropout(spec, &pack), self.sink(), execution);
-        let mut rows = Vec::with_capacity(samples.len());
-        deal(&pack.counts, 0, tape.rows().chunks_exact(2).map(|row| (row[0], row[1])), &mut rows)?;
+        self.forward_against(samples, spec, execution, &Against::default())
+    }
+
+    fn distributions(&self, samples: &[&Sample], spec: RowSpec) -> Result<Distributions, PolicyError> {
+        self.keep_distributions(samples, spec)
+    }
+
+    fn rows_against(&self, samples: &[&Sample], spec: RowSpec, against: &Against) -> Result<Vec<Rows>, PolicyError> {
+        self.score(samples, spec, against)
+    }
+
+    fn forward_against<'a>(
+        &'a self,
+        samples: &[&Sample],
+        spec: RowSpec,
+        execution: Execution,
+        against: &Against,
+    ) -> Result<(Vec<Rows>, Box<dyn Tape + 'a>), PolicyError> {
+        let (rows, tape) = self.score_with_tape(samples, spec, execution, against)?;
         Ok((rows, Box::new(tape)))
     }
 

@@ -1,12 +1,13 @@
 //! The description executed on plain slices: for scoring without a tape, and for decoding.
 
 use cohort_kernels::{
-    AttentionShape, HeadShape, LinearShape, Matrix, Team, attention, combine, gather, head_logits, head_rows, linear,
-    rms_norm, rope, route, swiglu,
+    AttentionShape, Distributions, Divergence, HeadShape, LinearShape, Matrix, Team, attention, combine, gather,
+    head_divergence, head_logits, head_rows, linear, rms_norm, rope, route, swiglu,
 };
 
 use crate::{
     config::Architecture,
+    divergence::{Kept, Measured},
     dropout::Dropout,
     experts::Choice,
     layer::{Attention, Experts, Feed, Gated, ModelParameters, Place, Projection},
@@ -85,11 +86,14 @@ fn add(x: &mut [f32], y: &[f32]) {
     }
 }
 
-/// What one row of the packed head holds.
+/// What the packed head gives, column by column.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct HeadRows {
     pub logp: Vec<f32>,
     pub entropy: Vec<f32>,
+    pub log_sum_exp: Vec<f32>,
+    /// One for each divergence that was asked for.
+    pub divergences: Vec<Vec<f32>>,
 }
 
 impl<'a> Model<'a> {
@@ -266,23 +270,41 @@ impl<'a> Model<'a> {
     }
 
     /// The rows of a pack.
-    pub(crate) fn score(&self, buffers: &mut Buffers, pack: &Pack, temperature: f32) -> HeadRows {
+    pub(crate) fn score(&self, buffers: &mut Buffers, pack: &Pack, temperature: f32, measured: &Measured) -> HeadRows {
         let count = pack.ids.len();
-        let mut rows = HeadRows { logp: vec![0.0; count], entropy: vec![0.0; count] };
+        let column = || vec![0.0; count];
+        let mut rows = HeadRows { logp: column(), entropy: column(), log_sum_exp: column(), divergences: Vec::new() };
         if count > 0 {
             self.run_pack(buffers, pack, |_| {});
-            let mut log_sum_exp = vec![0.0; count];
+            let (hidden, weight) = (self.hidden(buffers, &pack.scored), self.matrix(self.parameters.head));
+            let (shape, inverse_temperature) = (self.head_shape(count), 1.0 / temperature);
             head_rows(
-                self.hidden(buffers, &pack.scored),
-                self.matrix(self.parameters.head),
+                hidden,
+                weight,
                 &pack.ids,
-                1.0 / temperature,
-                self.head_shape(count),
+                inverse_temperature,
+                shape,
                 &mut rows.logp,
                 &mut rows.entropy,
-                &mut log_sum_exp,
+                &mut rows.log_sum_exp,
             );
+            let log_sum_exp = &rows.log_sum_exp;
+            let p = Distributions { hidden, weight, width: shape.width, inverse_temperature, log_sum_exp };
+            rows.divergences.extend(measured.0.iter().map(|(_, from)| {
+                let mut divergence = column();
+                head_divergence(Divergence { p, q: from.get() }, &mut divergence);
+                divergence
+            }));
         }
         rows
+    }
+
+    /// The distributions of a pack, added to `kept`.
+    pub(crate) fn keep(&self, buffers: &mut Buffers, pack: &Pack, temperature: f32, kept: &mut Kept) {
+        let rows = self.score(buffers, pack, temperature, &Measured::default());
+        let numbers = pack.ids.len() * self.architecture.layer.width;
+        // What the head was given is still there.
+        kept.hidden.extend_from_slice(&buffers.hidden[..numbers]);
+        kept.log_sum_exp.extend(rows.log_sum_exp);
     }
 }

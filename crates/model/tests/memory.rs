@@ -9,8 +9,12 @@ use std::{
     },
 };
 
-use cohort_core::{Activations, Context, Execution, Gradient, Policy, RowGradients, RowSpec, Sample, Stream};
+use cohort_core::{
+    Activations, Against, Context, Execution, Gradient, Policy, RowGradients, RowSpec, Rows, Sample, Stream,
+};
 use cohort_model::{Architecture, Blueprint, TextPolicy};
+
+const SPEC: RowSpec = RowSpec::at(0.9);
 
 /// The system's allocator, with a count of the bytes that are out and of the most that ever were.
 struct Counting;
@@ -157,6 +161,33 @@ fn the_head_does_not_grow_with_vocabulary_times_tokens() {
         let logits = 64 * sequences * 32_000 * 4;
         assert!(many < few + logits / 20, "{few} and {many} bytes; all logits would be {logits}");
     }
+}
+
+/// The exact divergence from a reference, too, is made of tiles.
+#[test]
+fn a_divergence_does_not_grow_with_vocabulary_times_tokens() {
+    let _alone = alone();
+    let sequences = 32;
+    let most = |policy: &TextPolicy| {
+        let samples = samples(sequences);
+        let all: Vec<&Sample> = samples.iter().collect();
+        let before = OUT.load(Ordering::Relaxed);
+        MOST.store(before, Ordering::Relaxed);
+        let reference = Some(policy.distributions(&all, SPEC).expect("distributions"));
+        let against = Against { reference, ..Against::default() };
+        let (rows, tape) = policy.forward_against(&all, SPEC, KEEP, &against).expect("a pass");
+        let ones = |rows: &Rows| RowGradients {
+            logp: vec![1.0; rows.len()],
+            kl_ref: Some(vec![0.5; rows.len()]),
+            ..RowGradients::default()
+        };
+        let gradient = tape.backward(&rows.iter().map(ones).collect::<Vec<_>>());
+        let bytes: usize = gradient.0.iter().map(|values| size_of_val(values.as_slice())).sum();
+        (MOST.load(Ordering::Relaxed) - before).saturating_sub(bytes)
+    };
+    let (few, many) = (most(&policy(1, 1000)), most(&policy(1, 32_000)));
+    let logits = 64 * sequences * 32_000 * 4;
+    assert!(many < few + logits / 20, "{few} and {many} bytes; all logits would be {logits}");
 }
 
 #[test]

@@ -111,21 +111,7 @@ impl Places {
 
 /// Builds the policy and the world of a recipe. The configuration is checked before the weights, these before
 /// the rows.
-///
-/// # Errors
-/// Also a recipe whose objective reads a column that text policies do not compute.
 pub fn setup(recipe: &Recipe, places: &Places) -> Result<Setup, Error> {
-    let objective = &recipe.method.objective;
-    for (is_read, column) in [(objective.reads_kl_ref(), "kl_ref"), (objective.reads_kl_old(), "kl_old")] {
-        if is_read {
-            return Err(Error::Recipe(recipe.refuse(
-                "objective",
-                &format!("reads the column {column}, an exact divergence, which text policies do not compute"),
-                "an objective of it",
-                "objective.kl.estimator = \"k3\" estimates it; `cohort calc` takes the column as given",
-            )));
-        }
-    }
     let policy = policy(recipe, places)?;
     let masks = masks(recipe, &policy, places)?;
     let world = world(recipe, &policy, places)?;

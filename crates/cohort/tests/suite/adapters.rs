@@ -177,6 +177,37 @@ fn a_divergence_is_measured_from_the_base() {
     assert!(kl.last().is_some_and(|&kl| kl > 0.0), "{kl:?}");
 }
 
+/// The exact divergence over the vocabulary: of an adapter from its base, and of a whole model from its start and its average.
+#[test]
+fn an_exact_divergence_trains_and_resumes() {
+    let exact = "[objective]\nkl = { coefficient = 0.5, estimator = \"exact\" }\n";
+    for (policy, more) in [(LORA, ""), ("", ""), ("", "train.ema={ decay = 0.5 }")] {
+        let place = place(&format!("{policy}\n{exact}"));
+        let mut keys = vec!["--set", "train.lr=1e-2"];
+        if !more.is_empty() {
+            keys.extend(["--set", more, "--set", "train.reference=ema"]);
+        }
+        place.train("run", &keys).well();
+        let kl: Vec<f64> = place.lines("run/metrics.jsonl").iter().filter_map(|line| line["kl"].as_f64()).collect();
+        // Two inner epochs: the first has moved nothing yet.
+        assert!(kl[0] > 0.0 && kl.last() != kl.first() && kl.iter().all(|kl| kl.is_finite()), "{kl:?}");
+        let one = [&keys[..], &["--set", "train.inner_epochs=1", "--set", "train.steps=1"]].concat();
+        place.train("one", &one).well();
+        assert_eq!(place.lines("one/metrics.jsonl")[0]["kl"], 0.0, "nothing diverges from itself");
+        place.train("cut", &[&keys[..], &["--set", "train.steps=2", "--workers", "1"]].concat()).well();
+        place.train("cut", &[&keys[..], &["--resume", "--workers", "3"]].concat()).well();
+        for log in ["metrics.jsonl", "rollouts.jsonl"] {
+            assert_eq!(place.bytes(&format!("run/{log}")), place.bytes(&format!("cut/{log}")), "{log}");
+        }
+        let last = |run: &str, coefficient: &str| {
+            let kl = format!("objective.kl={{ coefficient = {coefficient}, estimator = \"exact\" }}");
+            place.train(run, &[&keys[..], &["--set", &kl]].concat()).well();
+            place.lines(&format!("{run}/metrics.jsonl")).iter().filter_map(|line| line["kl"].as_f64()).next_back()
+        };
+        assert!(last("held", "20.0") < last("free", "1e-9"), "it pulls");
+    }
+}
+
 #[test]
 fn frozen_parameters_keep_their_bits() {
     let place = place("train.only = [\"*.mlp.*\"]");

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 
 use super::{attention::Layout, head::Targets, mixture::Routes, operators::Operators, rope::Rotation};
 use crate::{
+    divergence::Measured,
     experts::Load,
     layer::{Experts, Feed, Gated, LayerParameters},
     pack::Pack,
@@ -18,7 +19,7 @@ pub(super) struct Parts<'a> {
     pub model: Model<'a>,
     pub tokens: Arc<Vec<u32>>,
     scored: Arc<Vec<u32>>,
-    targets: Arc<Targets>,
+    pub targets: Arc<Targets>,
     /// Of the layers with and without a window, in their order.
     layouts: Vec<Arc<Layout>>,
     query_rotation: Arc<Rotation>,
@@ -29,7 +30,7 @@ pub(super) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    pub(super) fn new(model: Model<'a>, pack: &Pack, temperature: f32) -> Self {
+    pub(super) fn new(model: Model<'a>, pack: &Pack, temperature: f32, measured: Measured) -> Self {
         let attention = model.architecture.layer.attention;
         let count = model.parameters.layers.len();
         let layout = |layer: usize| {
@@ -49,7 +50,7 @@ impl<'a> Parts<'a> {
             model,
             tokens: Arc::clone(&pack.tokens),
             scored: Arc::clone(&pack.scored),
-            targets: Arc::new(Targets { ids: Arc::clone(&pack.ids), inverse_temperature: 1.0 / temperature }),
+            targets: Arc::new(Targets { ids: Arc::clone(&pack.ids), inverse_temperature: 1.0 / temperature, measured }),
             layouts: (0..count).map(layout).collect(),
             query_rotation: rotation(attention.query_heads),
             key_rotation: rotation(attention.kv_heads),
@@ -84,7 +85,7 @@ impl<'a> Parts<'a> {
         self.loads.lock().unwrap_or_else(PoisonError::into_inner).iter().flatten().cloned().collect()
     }
 
-    /// `[actions, 2]`: logp and entropy, of all samples in their order.
+    /// `[actions, columns]`: logp, entropy and divergences, of all samples in their order.
     pub(super) fn rows(&self, operators: &impl Operators, x: Tensor<2>) -> Tensor<2> {
         let picked = operators.pick(x, &self.scored);
         let hidden = operators.rms_norm(picked, self.model.parameters.final_norm, self.eps);

@@ -1,22 +1,32 @@
-//! Log-probability and entropy of chosen ids, without logits ever standing in memory.
+//! Log-probability and entropy of chosen ids, and exact divergences from kept distributions, without logits ever standing in
+//! memory.
 
 use std::sync::Arc;
 
-use cohort_kernels::{self as kernels, Asked, HeadGradients, HeadShape, Team};
+use cohort_kernels::{self as kernels, Asked, Distributions, Divergence, HeadGradients, HeadShape, Team};
 
 use super::{
     operation::{Operation, Values, matrix, sizes, slice},
     parameter::Parameter,
 };
+use crate::divergence::Measured;
 
-/// What is chosen, and at which temperature.
+/// What is chosen, at which temperature, and what is measured from.
 #[derive(Clone, Debug)]
 pub(crate) struct Targets {
     pub ids: Arc<Vec<u32>>,
     pub inverse_temperature: f32,
+    pub measured: Measured,
 }
 
-/// hidden `[rows, width]`, weight `[vocabulary, width]`; the output is `[rows, 2]`: logp, entropy.
+impl Targets {
+    /// Columns of the head's output.
+    pub(crate) fn columns(&self) -> usize {
+        2 + self.measured.0.len()
+    }
+}
+
+/// hidden `[rows, width]`, weight `[vocabulary, width]`; the output is `[rows, columns]`: logp, entropy, divergences.
 #[derive(Clone, Debug)]
 pub(super) struct Head {
     pub hidden: Values,
@@ -31,6 +41,7 @@ pub(super) struct Head {
 pub(super) struct Statistics {
     log_sum_exp: Vec<f32>,
     entropy: Vec<f32>,
+    divergences: Vec<Vec<f32>>,
 }
 
 impl Head {
@@ -38,6 +49,21 @@ impl Head {
         let [rows, width] = sizes(&self.hidden);
         HeadShape { rows, width, vocabulary: self.vocabulary }
     }
+
+    fn distributions<'a>(&'a self, log_sum_exp: &'a [f32]) -> Distributions<'a> {
+        Distributions {
+            hidden: slice(&self.hidden),
+            weight: self.weight.matrix(),
+            width: self.shape().width,
+            inverse_temperature: self.targets.inverse_temperature,
+            log_sum_exp,
+        }
+    }
+}
+
+/// One of `columns` interleaved columns.
+fn column(packed: &[f32], columns: usize, index: usize) -> Vec<f32> {
+    packed.iter().skip(index).step_by(columns).copied().collect()
 }
 
 impl Operation<1> for Head {
@@ -54,15 +80,27 @@ impl Operation<1> for Head {
             &mut entropy,
             &mut log_sum_exp,
         );
-        let rows = logp.iter().zip(&entropy).flat_map(|(&logp, &entropy)| [logp, entropy]).collect();
-        self.statistics = Statistics { log_sum_exp, entropy };
-        matrix(rows, shape.rows, 2)
+        let p = self.distributions(&log_sum_exp);
+        let divergences: Vec<Vec<f32>> = self
+            .targets
+            .measured
+            .0
+            .iter()
+            .map(|(_, from)| {
+                let mut divergence = vec![0.0; shape.rows];
+                team.head_divergence(Divergence { p, q: from.get() }, &mut divergence);
+                divergence
+            })
+            .collect();
+        let row = |row: usize| [logp[row], entropy[row]].into_iter().chain(divergences.iter().map(move |d| d[row]));
+        let rows = (0..shape.rows).flat_map(row).collect();
+        self.statistics = Statistics { log_sum_exp, entropy, divergences };
+        matrix(rows, shape.rows, self.targets.columns())
     }
 
     fn backward(self, team: Team, d_out: &[f32], _: [bool; 1]) -> [Option<Values>; 1] {
-        let shape = self.shape();
-        let d_logp: Vec<f32> = d_out.iter().step_by(2).copied().collect();
-        let d_entropy: Vec<f32> = d_out.iter().skip(1).step_by(2).copied().collect();
+        let (shape, columns) = (self.shape(), self.targets.columns());
+        let (d_logp, d_entropy) = (column(d_out, columns, 0), column(d_out, columns, 1));
         let d_log_sum: Vec<f32> = d_logp.iter().map(|d| -d).collect();
         let head = kernels::Head {
             hidden: slice(&self.hidden),
@@ -79,14 +117,31 @@ impl Operation<1> for Head {
             log_sum_exp: &self.statistics.log_sum_exp,
         };
         let mut d_hidden = vec![0.0; shape.rows * shape.width];
-        if self.weight.is_trained() {
-            let backward = |d_weight: &mut [f32]| {
-                team.head_relative_backward(head, gradients, &mut d_hidden, Some(d_weight));
-            };
-            self.weight.differentiate(backward);
-        } else {
-            team.head_relative_backward(head, gradients, &mut d_hidden, None);
+        self.differentiate(|d_weight| team.head_relative_backward(head, gradients, &mut d_hidden, d_weight));
+        let p = self.distributions(&self.statistics.log_sum_exp);
+        for (index, (_, from)) in self.targets.measured.0.iter().enumerate() {
+            let d_divergence = column(d_out, columns, 2 + index);
+            if d_divergence.iter().all(|&d| d == 0.0) {
+                continue;
+            }
+            let (pair, divergence) = (Divergence { p, q: from.get() }, &self.statistics.divergences[index]);
+            let mut more = vec![0.0; d_hidden.len()];
+            self.differentiate(|d_weight| {
+                team.head_divergence_backward(pair, divergence, &d_divergence, &mut more, d_weight);
+            });
+            d_hidden.iter_mut().zip(more).for_each(|(d, more)| *d += more);
         }
         [Some(matrix(d_hidden, shape.rows, shape.width))]
+    }
+}
+
+impl Head {
+    /// Runs `backward`, which overwrites the weight's derivative where it is trained.
+    fn differentiate(&self, backward: impl FnOnce(Option<&mut [f32]>)) {
+        if self.weight.is_trained() {
+            self.weight.differentiate(|d_weight| backward(Some(d_weight)));
+        } else {
+            backward(None);
+        }
     }
 }

@@ -32,6 +32,6 @@ pub(crate) trait Operators {
     fn combine(&self, given: Tensor<2>, weights: Tensor<2>, choice: &Arc<Choice>) -> Tensor<2>;
     /// The named rows of `x`.
     fn pick(&self, x: Tensor<2>, rows: &Arc<Vec<u32>>) -> Tensor<2>;
-    /// `[rows, 2]`: logp of the targets and entropy, from hidden states and the head's weight.
+    /// `[rows, columns]`: logp of the targets, entropy and divergences, from hidden states and the head's weight.
     fn head(&self, hidden: Tensor<2>, weight: Place, targets: &Arc<Targets>) -> Tensor<2>;
 }

@@ -167,7 +167,15 @@ impl Operators for Plain {
         let logits = hidden.matmul(self.matrix(weight).transpose()) * targets.inverse_temperature;
         let log_p = activation::log_softmax(logits, 1);
         let chosen = log_p.clone().gather(1, ids.reshape([count, 1]));
-        let entropy = -(log_p.clone().exp() * log_p).sum_dim(1);
-        Tensor::cat(vec![chosen, entropy], 1)
+        let entropy = -(log_p.clone().exp() * log_p.clone()).sum_dim(1);
+        let divergences = targets.measured.0.iter().map(|(_, from)| {
+            let q = from.get();
+            let rows = |values: Vec<f32>| constant(values.clone(), values.len() / q.width, q.width, &log_p);
+            let mut weight = vec![0.0; q.weight.len()];
+            q.weight.copy_to(&mut weight);
+            let logits = rows(q.hidden.to_vec()).matmul(rows(weight).transpose()) * q.inverse_temperature;
+            (log_p.clone().exp() * (log_p.clone() - activation::log_softmax(logits, 1))).sum_dim(1)
+        });
+        Tensor::cat([chosen, entropy].into_iter().chain(divergences).collect(), 1)
     }
 }

@@ -17,7 +17,13 @@ use super::{
     segment::{Segment, without_graph},
     sink::Sink,
 };
-use crate::{dropout::Dropout, experts::Load, pack::Pack, slices::Model};
+use crate::{
+    divergence::{Column, Measured},
+    dropout::Dropout,
+    experts::Load,
+    pack::Pack,
+    slices::Model,
+};
 
 /// The segments of a pass over a pack with at least one row.
 #[derive(Debug)]
@@ -75,36 +81,45 @@ impl<'a> GraphTape<'a> {
         model: Model<'a>,
         pack: &Pack,
         temperature: f32,
-        dropout: Option<Dropout>,
+        noise: Option<Dropout>,
+        measured: Measured,
         sink: Sink,
         execution: Execution,
     ) -> Self {
         let sink = Arc::new(sink);
         let pass = || Pass {
-            parts: Parts::new(model, pack, temperature),
+            parts: Parts::new(model, pack, temperature, measured),
             sink: Arc::clone(&sink),
             team: Team::new(execution.threads),
-            dropout: dropout.map(Arc::new),
+            dropout: noise.map(Arc::new),
         };
         let graph = (!pack.ids.is_empty()).then(|| Graph::forward(pass(), execution.activations));
         Self { graph, sink, counts: pack.counts.clone() }
     }
 
-    /// `[actions, 2]`, row-major: logp and entropy.
+    /// `[actions, columns]`, row-major: logp, entropy and divergences.
     pub(crate) fn rows(&self) -> Vec<f32> {
         self.graph.as_ref().map_or_else(Vec::new, |graph| slice(&values(graph.head.output())).to_vec())
     }
 
-    /// `[actions, 2]`, row-major: the derivatives for logp and entropy.
+    /// `[actions, columns]`, row-major: the derivatives for the same.
     fn packed(&self, gradients: &[RowGradients]) -> Vec<f32> {
         assert_eq!(gradients.len(), self.counts.len(), "row gradients for another number of samples");
-        let mut packed = Vec::with_capacity(2 * self.counts.iter().sum::<usize>());
+        let targets = self.graph.as_ref().map(|graph| &graph.pass.parts.targets);
+        let measured = targets.map_or(&[][..], |targets| &targets.measured.0);
+        let mut packed = Vec::with_capacity((2 + measured.len()) * self.counts.iter().sum::<usize>());
         for (gradient, &count) in gradients.iter().zip(&self.counts) {
             assert_eq!(gradient.logp.len(), count, "row gradients for another number of actions");
-            debug_assert!(gradient.kl_old.is_none() && gradient.kl_ref.is_none(), "no row had a divergence");
             for action in 0..count {
                 let entropy = gradient.entropy.as_ref().map_or(0.0, |column| column[action]);
                 packed.extend([gradient.logp[action] as f32, entropy as f32]);
+                packed.extend(measured.iter().map(|(column, _)| {
+                    let derivatives = match column {
+                        Column::Old => &gradient.kl_old,
+                        Column::Reference => &gradient.kl_ref,
+                    };
+                    derivatives.as_ref().map_or(0.0, |column| column[action] as f32)
+                }));
             }
         }
         packed
@@ -167,8 +182,9 @@ impl Tape for GraphTape<'_> {
     fn backward(mut self: Box<Self>, gradients: &[RowGradients]) -> Gradient {
         let packed = self.packed(gradients);
         if let Some(graph) = self.graph.take().filter(|_| packed.iter().any(|&g| g != 0.0)) {
-            let actions = packed.len() / 2;
-            graph.backward(tensor(matrix(packed, actions, 2)));
+            let columns = graph.pass.parts.targets.columns();
+            let actions = packed.len() / columns;
+            graph.backward(tensor(matrix(packed, actions, columns)));
         }
         self.sink.take()
     }

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     blueprint::Blueprint,
     config::Architecture,
+    divergence::{Column, Kept, Measured, Read},
     init::random_weights,
     layer::{self, Head, ModelParameters, ParameterKind, Place, Projection},
     pack::{Limits, Pack, Prompts},
@@ -178,9 +179,38 @@ fn pick() {
 #[test]
 fn head() {
     for inverse_temperature in [1.0, 1.0 / 0.7] {
-        let targets = Arc::new(Targets { ids: Arc::new(vec![0, 10, 36, 3]), inverse_temperature });
-        twins("head", [[4, 12]], &[&[37, 12]], |o, [hidden]| o.head(hidden, matrix(0, 0, 37), &targets));
+        let ids = Arc::new(vec![0, 10, 36, 3]);
+        let targets = |measured| Arc::new(Targets { ids: Arc::clone(&ids), inverse_temperature, measured });
+        for targets in [targets(Measured::default()), targets(measured())] {
+            twins("head", [[4, 12]], &[&[37, 12]], |o, [hidden]| o.head(hidden, matrix(0, 0, 37), &targets));
+        }
     }
+}
+
+/// Two others' distributions over 37 ids for 4 rows, one of them of another width.
+fn measured() -> Measured {
+    let kept = |column, width: usize, inverse_temperature: f32| {
+        let weights = loose(&[&[37, width]]);
+        let hidden = random(4 * width, 77);
+        let [mut logp, mut entropy, mut log_sum_exp] = [0; 3].map(|_| vec![0.0; 4]);
+        let shape = cohort_kernels::HeadShape { rows: 4, width, vocabulary: 37 };
+        let (ids, temperature) = ([0; 4], inverse_temperature);
+        let columns = [&mut logp, &mut entropy, &mut log_sum_exp];
+        let [logp, entropy, sums] = columns;
+        cohort_kernels::head_rows(&hidden, weights.slice(0), &ids, temperature, shape, logp, entropy, sums);
+        let weight = weights.view(0, 0..37 * width);
+        let kept = Kept { hidden, log_sum_exp, width, inverse_temperature, weight };
+        let against = cohort_core::Distributions::new(kept);
+        match column {
+            Column::Old => cohort_core::Against { old: Some(against), reference: None },
+            Column::Reference => cohort_core::Against { old: None, reference: Some(against) },
+        }
+    };
+    let both = cohort_core::Against {
+        old: kept(Column::Old, 12, 0.8).old,
+        reference: kept(Column::Reference, 5, 1.2).reference,
+    };
+    Read::of(&both, 4, 37).expect("of the same rows").rows(&(0..4))
 }
 
 fn blueprint(head: Head) -> Blueprint {
@@ -237,17 +267,24 @@ fn whole_models() {
             weights.slice_mut(index).iter_mut().for_each(|x| *x *= 8.0);
         }
         let rotations = Rotations::new(architecture.layer.attention.rope);
-        let model =
-            Model { architecture: &architecture, parameters: &parameters, weights: &weights, rotations: &rotations };
+        let model = Model {
+            architecture: &architecture,
+            parameters: &parameters,
+            weights: &weights,
+            rotations: &rotations,
+            dropout: None,
+        };
         let pack = pack(&samples());
         let (gradients, packed) = row_gradients(&pack.counts);
 
         let lengths = (0..weights.count()).map(|index| Some(weights.slice(index).len()));
-        let tape = GraphTape::forward(model, &pack, 0.8, None, Sink::new(lengths), Execution::default());
+        let tape =
+            GraphTape::forward(model, &pack, 0.8, None, Measured::default(), Sink::new(lengths), Execution::default());
         let rows = tape.rows();
         let ours = Box::new(tape).backward(&gradients);
 
-        let (plain, parts) = (Plain::new(&weights, &Device::flex().autodiff()), Parts::new(model, &pack, 0.8));
+        let (plain, parts) =
+            (Plain::new(&weights, &Device::flex().autodiff()), Parts::new(model, &pack, 0.8, Measured::default()));
         let layers = 0..parameters.layers.len();
         let out = parts.rows(&plain, layers.fold(parts.embed(&plain), |x, index| parts.layer(&plain, index, x)));
         close("rows", 2e-5, &rows, &numbers(out.clone().inner()));
@@ -265,13 +302,18 @@ fn a_frozen_parameter_changes_no_other_gradient() {
     let parameters = architecture.parameters();
     let weights = random_weights(&parameters, Stream::new(1, "init"));
     let rotations = Rotations::new(architecture.layer.attention.rope);
-    let model =
-        Model { architecture: &architecture, parameters: &parameters, weights: &weights, rotations: &rotations };
+    let model = Model {
+        architecture: &architecture,
+        parameters: &parameters,
+        weights: &weights,
+        rotations: &rotations,
+        dropout: None,
+    };
     let pack = pack(&samples());
     let gradient = |trained: &dyn Fn(usize) -> bool| {
         let length = |index| trained(index).then(|| weights.slice(index).len());
         let sink = Sink::new((0..weights.count()).map(length));
-        let tape = GraphTape::forward(model, &pack, 1.0, None, sink, Execution::default());
+        let tape = GraphTape::forward(model, &pack, 1.0, None, Measured::default(), sink, Execution::default());
         Box::new(tape).backward(&row_gradients(&pack.counts).0).0
     };
     let all = gradient(&|_| true);

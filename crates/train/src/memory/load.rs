@@ -36,6 +36,8 @@ pub(crate) struct Load {
     pub scored: u64,
     /// Policies beside the one that is trained: a frozen reference, an average.
     pub copies: u64,
+    /// Distributions of actions that stay for a step, for exact divergences.
+    pub distributions: u64,
 }
 
 impl Block {
@@ -59,6 +61,7 @@ impl Load {
             decoded_length: length,
             scored: (sequences * length).clamp(length, SCORED_TOGETHER.max(length)),
             copies: 0,
+            distributions: 0,
         }
     }
 
@@ -71,6 +74,7 @@ impl Load {
         let sequences = (groups * size) as u64;
         let count = train.prompts_per_step.div_ceil(train.groups_per_block) as u64;
         let rl = Block { count, ..Block::of(groups, size, prompt, new, recipe.prompts) };
+        let objective = &recipe.method.objective;
         let is_frozen = recipe.has_reference() && train.reference == ReferenceSection::Frozen;
         let mut blocks = vec![rl];
         if let Some(supervised) = &recipe.supervised {
@@ -87,6 +91,9 @@ impl Load {
         Self {
             blocks,
             copies: u64::from(is_frozen) + u64::from(train.ema.is_some()),
+            distributions: rl.rows
+                * rl.count
+                * (u64::from(objective.reads_kl_ref()) + u64::from(objective.reads_kl_old())),
             ..Self::of_block(rl, sequences, prompt + new)
         }
     }

@@ -25,7 +25,7 @@ pub struct MemoryPlan {
     pub gradients: u64,
     /// Of the largest micro-batch, for each graph at work.
     pub activations: u64,
-    /// Hidden rows and tiles of logits.
+    /// Hidden rows and tiles of logits, and the hidden rows that exact divergences are measured from.
     pub head: u64,
     /// Caches, logits and activations of all workers that sample; not at the same time as gradients.
     pub sampling: u64,
@@ -116,7 +116,9 @@ impl MemoryPlan {
         let head = |block: &Block| {
             graphs(block) * block.rows * footprint.row + (graphs(block) * division.threads()).max(1) * footprint.tile
         };
-        let training = most(&|block| gradients(block) + activations(block) + head(block));
+        // Of the four hidden rows of an action in the head, a distribution keeps one.
+        let kept = load.distributions * footprint.row / 4;
+        let training = kept + most(&|block| gradients(block) + activations(block) + head(block));
         let sampling = workers
             * (load.decoded * (load.decoded_length * footprint.cached_token + 2 * footprint.decoded_row)
                 + load.scored * footprint.scored_token);
@@ -129,7 +131,7 @@ impl MemoryPlan {
             moments,
             gradients: most(&gradients),
             activations: most(&activations),
-            head: most(&head),
+            head: kept + most(&head),
             sampling,
             total: footprint.weights + copies + moments + training.max(sampling),
             available,

@@ -292,6 +292,11 @@ impl Recipe {
 
     /// Whether a reference policy is needed.
     pub fn has_reference(&self) -> bool {
+        self.scores_reference() || self.method.objective.reads_kl_ref()
+    }
+
+    /// Whether the reference's log-probabilities of the sampled actions are.
+    pub fn scores_reference(&self) -> bool {
         self.method.reads_reference() || self.curriculum.defer != Defer::None
     }
 

@@ -1,8 +1,8 @@
 //! Reinforcement from groups: sample, compare, reinforce.
 
 use cohort_core::{
-    AboveRedLine, Author, Comparison, Gap, Group, Method, Noise, Policy, Precision, RedLine, RowSpec, Rows, Sample,
-    Stream,
+    AboveRedLine, Against, Author, Comparison, Gap, Group, Method, Noise, Policy, Precision, RedLine, RowSpec, Rows,
+    Sample, Stream,
     metric::{Metric, Metrics},
     objective::{Estimator, RatioContext},
 };
@@ -66,10 +66,8 @@ impl<'a> RlStage<'a> {
     /// The reference's log-probabilities of every sample, group by group: in the loss beside the trainer's rows, in the
     /// reward beside the sampler's.
     fn reference_logp(&self, session: &Session<'_>, groups: &[Group], step: u64) -> Result<Vec<Vec<Vec<f64>>>, Error> {
-        let reference = match (&self.reference, &session.ema) {
-            (Reference::Frozen(policy), _) => policy.as_ref(),
-            (Reference::Average, Some(ema)) => ema.policy(),
-            (Reference::None, _) | (Reference::Average, None) => return Ok(Vec::new()),
+        let Some(reference) = self.reference(session).filter(|_| self.recipe.scores_reference()) else {
+            return Ok(Vec::new());
         };
         let spec = match self.method.reward_kl {
             Some(_) => RowSpec::at(self.recipe.rollout.decoding.row_temperature()),
@@ -80,6 +78,42 @@ impl<'a> RlStage<'a> {
             reference.rows(&samples, spec).map_err(|source| Error::Policy { step, source })
         })?;
         Ok(rows.into_iter().map(|group| group.into_iter().map(|rows| rows.logp).collect()).collect())
+    }
+
+    fn reference<'s>(&'s self, session: &'s Session<'_>) -> Option<&'s dyn Policy> {
+        match (&self.reference, &session.ema) {
+            (Reference::Frozen(policy), _) => Some(policy.as_ref()),
+            (Reference::Average, Some(ema)) => Some(ema.policy()),
+            (Reference::None, _) | (Reference::Average, None) => None,
+        }
+    }
+
+    /// What the exact divergences of a step are measured from, where its objective reads any: for every pass over the batch
+    /// the weights as they are before the first.
+    fn against(&self, session: &Session<'_>, batch: &Batch<'_>, step: u64) -> Result<Vec<Against>, Error> {
+        let objective = &self.method.objective;
+        let (reads_old, reads_ref) = (objective.reads_kl_old(), objective.reads_kl_ref());
+        if !reads_old && !reads_ref {
+            return Ok(Vec::new());
+        }
+        let (policy, reference) = (session.policy.as_ref(), self.reference(session).filter(|_| reads_ref));
+        session.workers.map("scoring", batch.blocks.len(), |block| {
+            let samples: Vec<&Sample> = batch.samples[batch.blocks[block].clone()].iter().flatten().copied().collect();
+            let keep = |policy: &dyn Policy, samples: &[&Sample], spec| {
+                policy.distributions(samples, spec).map_err(|source| Error::Policy { step, source })
+            };
+            let old = match (reads_old, objective.context) {
+                (false, _) => None,
+                (true, RatioContext::Scored) => Some(keep(policy, &samples, batch.spec)?),
+                (true, RatioContext::Sampled) => {
+                    let drawn: Vec<Sample> = samples.iter().map(|sample| as_drawn(sample)).collect();
+                    let drawn: Vec<&Sample> = drawn.iter().collect();
+                    Some(keep(policy, &drawn, self.noiseless())?)
+                }
+            };
+            let reference = reference.map(|reference| keep(reference, &samples, self.noiseless())).transpose()?;
+            Ok(Against { old, reference })
+        })
     }
 
     /// What methods see of the groups.
@@ -133,8 +167,7 @@ impl<'a> RlStage<'a> {
             return Ok(None);
         }
         let rows = session.workers.map("scoring", batch.samples.len(), |g| {
-            let drawn: Vec<Sample> =
-                batch.samples[g].iter().map(|sample| Sample { scored_under: None, ..(*sample).clone() }).collect();
+            let drawn: Vec<Sample> = batch.samples[g].iter().map(|sample| as_drawn(sample)).collect();
             let drawn: Vec<&Sample> = drawn.iter().collect();
             session.policy.rows(&drawn, self.noiseless()).map_err(|source| Error::Policy { step, source })
         })?;
@@ -258,14 +291,16 @@ impl Stage for RlStage<'_> {
         let credits = self.method.credit(&mut comparisons, &mut session.state.memory);
         let credits = credits.map_err(|source| Error::Method { step, source })?;
         record::outcomes(&comparisons, &mut groups);
-        let batch = Batch {
+        let mut batch = Batch {
             samples: groups.iter().map(|group| group.samples().collect()).collect(),
             comparisons: &comparisons,
             credits: &credits,
             blocks: blocks_of(groups.len(), self.recipe.train.groups_per_block),
             spec: self.spec(session, step),
             dead: self.recipe.train.dead_samples,
+            against: Vec::new(),
         };
+        batch.against = timed(&mut seconds.score, || self.against(session, &batch, step))?;
         let pass = timed(&mut seconds.train, || self.reinforce(session, &groups, &batch, step, &mut metrics))?;
         record::measure(session.world, &groups, &mut metrics);
         let lines = record::Lines { step, drawn: &drawn, credits: &credits, pass: pass.as_ref(), split: Split::Train };
@@ -333,6 +368,11 @@ impl Stage for RlStage<'_> {
             }
         }
     }
+}
+
+/// The sample under the context that it was drawn in.
+fn as_drawn(sample: &Sample) -> Sample {
+    Sample { scored_under: None, ..sample.clone() }
 }
 
 /// The mean divergence (k3) of every group from the reference, where it was measured.

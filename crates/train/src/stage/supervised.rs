@@ -106,6 +106,7 @@ impl Stage for SupervisedStage<'_> {
             blocks,
             spec,
             dead: DeadSamples::Skip,
+            against: Vec::new(),
         };
         let mut metrics = Metrics::default();
         timed(&mut seconds.train, || -> Result<(), Error> {

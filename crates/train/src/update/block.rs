@@ -4,8 +4,6 @@
 //! the sampler wrote, and then held against the derivatives themselves: a wrong guess costs time, and changes no number. The dead
 //! stay in every denominator and statistic.
 
-use std::ops::Range;
-
 use cohort_core::{
     Execution, Gradient, Method, Policy, PolicyError, RowGradients, Rows, Sample, Tape,
     metric::{Metric, Metrics},
@@ -61,13 +59,19 @@ fn those<T>(items: impl IntoIterator<Item = T>, alive: &[bool], which: bool) -> 
 }
 
 impl Batch<'_> {
-    /// Rows, derivatives and gradient of the groups in `range`.
-    pub(super) fn block(&self, shared: &Shared<'_>, range: Range<usize>) -> Result<(Block, Gradient), Error> {
+    /// Rows, derivatives and gradient of micro-batch `index`. Where an exact divergence is measured every sample goes back: what
+    /// it is measured from is kept of the whole micro-batch, and it gives each a derivative.
+    pub(super) fn block(&self, shared: &Shared<'_>, index: usize) -> Result<(Block, Gradient), Error> {
+        let (range, against) = (self.blocks[index].clone(), self.against(index));
         let failed = |source| Error::Policy { step: shared.step, source };
-        let forward =
-            |samples: &[&Sample]| shared.policy.forward_by(samples, self.spec, shared.execution).map_err(failed);
+        let forward = |samples: &[&Sample]| {
+            shared.policy.forward_against(samples, self.spec, shared.execution, &against).map_err(failed)
+        };
         let samples: Vec<&Sample> = self.samples[range.clone()].iter().flatten().copied().collect();
-        let alive: Vec<bool> = range.clone().flat_map(|g| self.guess(shared, g)).collect();
+        let alive: Vec<bool> = match against.is_nothing() {
+            true => range.clone().flat_map(|g| self.guess(shared, g)).collect(),
+            false => vec![true; samples.len()],
+        };
         let dead = those(samples.iter().copied(), &alive, false);
         let (living_rows, tape) = forward(&those(samples.iter().copied(), &alive, true))?;
         let mut metrics = tape.metrics();

@@ -16,7 +16,7 @@ pub use worker::Workers;
 use std::ops::Range;
 
 use cohort_core::{
-    Comparison, Gradient, Method, Policy, PolicyError, RowGradients, RowSpec, Rows, Sample, Trajectory,
+    Against, Comparison, Gradient, Method, Policy, PolicyError, RowGradients, RowSpec, Rows, Sample, Trajectory,
     advantage::Credit,
     metric::Metrics,
     objective::{Scope, Seen},
@@ -37,6 +37,8 @@ pub struct Batch<'a> {
     pub blocks: Vec<Range<usize>>,
     pub spec: RowSpec,
     pub dead: DeadSamples,
+    /// What exact divergences are measured from, block by block; empty where none is read.
+    pub against: Vec<Against>,
 }
 
 /// What one pass over a batch gives.
@@ -92,7 +94,7 @@ impl Batch<'_> {
         let shared =
             Shared { policy, method, survey: &survey, surveyed: &surveyed, old, execution: division.execution(), step };
         let blocks = division.graphs().map("the training pass", self.blocks.len(), |index| {
-            let (block, gradient) = self.block(&shared, self.blocks[index].clone())?;
+            let (block, gradient) = self.block(&shared, index)?;
             sum.put(index, gradient);
             Ok(block)
         });
@@ -123,6 +125,10 @@ impl Batch<'_> {
         })
     }
 
+    fn against(&self, block: usize) -> Against {
+        self.against.get(block).cloned().unwrap_or_default()
+    }
+
     /// Group `g` with these rows; without old ones its own are the old ones.
     fn see<'s>(&'s self, g: usize, rows: &'s [Rows], old: Option<&'s [Rows]>) -> Vec<Seen<'s>> {
         let seen = |(t, trajectory): (usize, &'s Trajectory)| Seen {
@@ -139,7 +145,9 @@ impl Batch<'_> {
         let blocks = workers.map("the survey of a batch", self.blocks.len(), |index| {
             let range = self.blocks[index].clone();
             let samples: Vec<&Sample> = self.samples[range].iter().flatten().copied().collect();
-            policy.rows(&samples, self.spec).map_err(|source| Error::Policy { step, source })
+            policy
+                .rows_against(&samples, self.spec, &self.against(index))
+                .map_err(|source| Error::Policy { step, source })
         })?;
         let mut rows = blocks.into_iter().flatten();
         Ok(self.samples.iter().map(|group| rows.by_ref().take(group.len()).collect()).collect())
