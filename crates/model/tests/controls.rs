@@ -6,34 +6,10 @@ mod common;
 use std::{collections::BTreeMap, sync::Arc};
 
 use cohort_core::{Context, Controls, Decoding, PolicyError, Request, Sample, Sampler, StopReason, Stream, Truncation};
-use cohort_model::{Architecture, Blueprint, SpecialTokens, TextPolicy, arithmetic_tokenizer};
-use common::{forward, requests, rows, scale, tiny};
+use cohort_model::{SpecialTokens, TextPolicy};
+use common::{forward, requests, rows, speaking, tiny};
 
 const TEMPERATURE: f32 = 0.9;
-
-/// A policy that speaks the tokens of the arithmetic tokenizer.
-fn speaking(seed: u64) -> TextPolicy {
-    let blueprint = Blueprint {
-        vocabulary: 64,
-        width: 32,
-        layers: 2,
-        query_heads: 4,
-        kv_heads: 2,
-        head_dim: 8,
-        inner: 48,
-        positions: 96,
-        rope_theta: 10_000.0,
-        norm_eps: 1e-6,
-        tied: true,
-        end_ids: vec![1],
-        pad_id: Some(0),
-    };
-    let architecture = Architecture::new(&blueprint).expect("a possible architecture");
-    let stream = Stream::new(seed, "init");
-    let mut policy = TextPolicy::new(architecture, arithmetic_tokenizer(), stream).expect("a new policy");
-    scale(&mut policy, 4.0);
-    policy
-}
 
 fn plain(max_actions: usize) -> Controls {
     Controls { stop: vec![1], ..Controls::new(Decoding::Temperature(TEMPERATURE), max_actions) }

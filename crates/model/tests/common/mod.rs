@@ -5,13 +5,22 @@ pub mod model;
 
 use std::sync::Arc;
 
-use cohort_core::{Context, Controls, Decoding, Policy, Request, RowSpec, Rows, Sample, Stream};
-use cohort_model::{Architecture, Blueprint, TextPolicy};
+use cohort_core::{Context, Controls, Decoding, Policy, Request, RowSpec, Rows, Sample, Stream, policy::Asset};
+use cohort_model::{Architecture, Blueprint, TextPolicy, arithmetic_tokenizer};
 
-/// A two-layer model with grouped heads; `rng` decides its weights.
+/// A two-layer model with grouped heads; `seed` decides its weights.
 pub fn tiny(seed: u64, tied: bool) -> TextPolicy {
-    let blueprint = Blueprint {
-        vocabulary: 40,
+    two_layers(seed, Blueprint { tied, ..blueprint(40) }, Vec::new(), 8.0)
+}
+
+/// The same, of the tokens of the arithmetic tokenizer.
+pub fn speaking(seed: u64) -> TextPolicy {
+    two_layers(seed, blueprint(64), arithmetic_tokenizer(), 4.0)
+}
+
+fn blueprint(vocabulary: usize) -> Blueprint {
+    Blueprint {
+        vocabulary,
         width: 32,
         layers: 2,
         query_heads: 4,
@@ -21,13 +30,16 @@ pub fn tiny(seed: u64, tied: bool) -> TextPolicy {
         positions: 96,
         rope_theta: 10_000.0,
         norm_eps: 1e-6,
-        tied,
+        tied: true,
         end_ids: vec![1],
         pad_id: Some(0),
-    };
+    }
+}
+
+fn two_layers(seed: u64, blueprint: Blueprint, tokenizer: Vec<Asset>, factor: f32) -> TextPolicy {
     let architecture = Architecture::new(&blueprint).expect("a possible architecture");
-    let mut policy = TextPolicy::new(architecture, Vec::new(), Stream::new(seed, "init")).expect("a new policy");
-    scale(&mut policy, 8.0);
+    let mut policy = TextPolicy::new(architecture, tokenizer, Stream::new(seed, "init")).expect("a new policy");
+    scale(&mut policy, factor);
     policy
 }
 

@@ -1,0 +1,263 @@
+//! From the recipe as typed to one that can be run.
+
+mod check;
+mod method;
+mod policy;
+mod rollout;
+
+use cohort_core::{
+    curriculum::Defer,
+    objective::{RowsAt, Surrogate},
+};
+
+pub(super) use self::method::method;
+use self::{
+    check::Check,
+    method::{curriculum, group_size},
+    policy::{policy, trained},
+    rollout::{rollout, rows_at},
+};
+use super::{
+    OptimizerConfig, Recipe, Reward, Source, Supervised, TaskSource,
+    error::RecipeError,
+    low::{Low, ReferenceSection, StageName},
+};
+use crate::evaluate::DevMetric;
+
+pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
+    let check = Check { source: &source };
+    let low = &source.low;
+    if i64::try_from(low.seed).is_err() {
+        return check.fail("seed", &format!("must be at most {}", i64::MAX), low.seed, "TOML has no larger integers");
+    }
+    let policy = policy(&check, low)?;
+    let trained = trained(&check, low)?;
+    let task = task(&check, low)?;
+    let supervised = supervised(&check, low)?;
+    let rollout = rollout(&check, low)?;
+    let reward = reward(&check, low)?;
+    let method = method(&source)?;
+    group_size(&check, low)?;
+    let optimizer = train(&check, low)?;
+    let correct = correct(&check, low)?;
+    evaluation(&check, low)?;
+    let has_reference = method.reads_reference() || method.objective.reads_kl_ref();
+    average(&check, low, has_reference || low.curriculum.defer != Defer::None)?;
+    let at = rows_at(&check, low, &rollout)?;
+    let row_temperature = match at {
+        RowsAt::One => 1.0,
+        RowsAt::SamplingTemperature | RowsAt::Truncated => rollout.decoding.row_temperature(),
+    };
+    let mut low = low.clone();
+    low.eval.correct = Some(correct.clone());
+    low.objective.at = Some(at);
+    low.stages = Some(supervised.iter().map(|_| StageName::Supervised).chain([StageName::Rl]).collect());
+    Ok(Recipe {
+        name: low.name.clone(),
+        about: low.about.clone(),
+        seed: low.seed,
+        policy,
+        trained,
+        prompts: low.policy.prompts,
+        task,
+        supervised,
+        rollout,
+        reward,
+        method,
+        curriculum: curriculum(&check, &low)?,
+        row_temperature,
+        train: low.train.clone(),
+        optimizer,
+        preflight: low.preflight,
+        eval: low.eval.clone(),
+        log: low.log.clone(),
+        correct,
+        low,
+    })
+}
+
+fn task(check: &Check<'_>, low: &Low) -> Result<TaskSource, RecipeError> {
+    use super::low::TaskSection;
+    match (&low.task, &low.data) {
+        (Some(TaskSection::Arithmetic(arithmetic)), None) => Ok(TaskSource::Arithmetic(*arithmetic)),
+        (None, Some(data)) => Ok(TaskSource::Data(Box::new(data.clone()))),
+        (None, None) => check.fail(
+            "data",
+            "must say what is trained on",
+            "neither [task] nor [data]",
+            "give data.path = \"FILE.jsonl\"",
+        ),
+        (Some(_), Some(_)) => check.fail("data", "contradicts [task]", "both", "remove one: a task makes its own data"),
+    }
+}
+
+fn supervised(check: &Check<'_>, low: &Low) -> Result<Option<Supervised>, RecipeError> {
+    let stages = low.stages.as_deref();
+    let hint = "stages = [\"rl\"] or stages = [\"supervised\", \"rl\"]";
+    match (stages, &low.supervised) {
+        (None | Some([StageName::Rl]), None) => return Ok(None),
+        (None | Some([StageName::Rl]), Some(_)) => {
+            return check.fail("supervised", "is given, and is no stage of the recipe", "a [supervised] section", hint);
+        }
+        (Some([StageName::Supervised, StageName::Rl]), _) => {}
+        (Some(_), _) => {
+            return check.fail(
+                "stages",
+                "must be the rl stage, or a supervised stage and then it",
+                "another order",
+                hint,
+            );
+        }
+    }
+    let section = low.supervised.clone().unwrap_or_default();
+    check.at_least("supervised.steps", section.steps as usize, 1, "the most steps of the stage")?;
+    check.at_least("supervised.batch_size", section.batch_size, 1, "rows a step")?;
+    check.at_least("supervised.save_every", section.save_every as usize, 1, "steps between checkpoints")?;
+    let optimizer = OptimizerConfig::from(&section);
+    optimizer_of(check, "supervised", &optimizer)?;
+    if let Some(until) = &section.until {
+        check.share("supervised.until.accuracy", until.accuracy)?;
+        check.at_least("supervised.until.check_every", until.check_every as usize, 1, "steps between checks")?;
+        check.at_least("supervised.until.prompts", until.prompts, 1, "dev prompts a check")?;
+    }
+    Ok(Some(Supervised { section, optimizer }))
+}
+
+/// The optimizer of a stage, whose keys stand in `section`.
+fn optimizer_of(check: &Check<'_>, section: &str, config: &OptimizerConfig) -> Result<(), RecipeError> {
+    check.finite_from(&format!("{section}.lr"), config.lr, 0.0)?;
+    check.above_zero(&format!("{section}.clip_norm"), config.clip_norm)?;
+    check.above_zero(&format!("{section}.eps"), config.eps)?;
+    check.finite_from(&format!("{section}.weight_decay"), config.weight_decay, 0.0)?;
+    if config.betas.iter().all(|b| (0.0..1.0).contains(b)) {
+        return Ok(());
+    }
+    let hint = "for example [0.9, 0.999]";
+    check.fail(&format!("{section}.betas"), "must both lie in [0, 1)", format!("{:?}", config.betas), hint)
+}
+
+fn reward(check: &Check<'_>, low: &Low) -> Result<Reward, RecipeError> {
+    let section = &low.reward;
+    if section.terms.is_empty() {
+        return check.fail(
+            "reward.terms",
+            "must have a term",
+            "none",
+            "for example [reward.terms.answer] with a verifier",
+        );
+    }
+    check.share("reward.error_budget", section.error_budget)?;
+    let mut terms = Vec::with_capacity(section.terms.len());
+    for (name, term) in &section.terms {
+        let key = format!("reward.terms.{name}.verifier");
+        let Some(verifier) = &term.verifier else {
+            let hint = "give it one; only `cohort calc`, which is given the term's values, does without";
+            return check.fail(&key, "must say how the term is scored", "nothing", hint);
+        };
+        if let Err(e) = verifier.check() {
+            return check.fail(&key, "cannot be built", e, "see the verifier's parameters");
+        }
+        terms.push((name.clone(), term.weight, verifier.clone()));
+    }
+    if low.objective.surrogate == Surrogate::Likelihood && low.advantage == Default::default() {
+        return check.fail(
+            "objective.surrogate",
+            "is not reinforcement of a compared group",
+            "likelihood",
+            "train given solutions in a supervised stage; rejection fine-tuning wants advantage.baseline = \"none\" with advantage.scale = \"none\"",
+        );
+    }
+    let on_failure_of =
+        section.terms.iter().filter_map(|(name, term)| Some((name.clone(), term.on_failure?))).collect();
+    Ok(Reward {
+        terms,
+        error_budget: section.error_budget,
+        on_failure: section.on_failure,
+        on_failure_of,
+        sandbox: section.sandbox,
+    })
+}
+
+fn train(check: &Check<'_>, low: &Low) -> Result<OptimizerConfig, RecipeError> {
+    let section = &low.train;
+    check.at_least("train.steps", section.steps as usize, 1, "steps of the rl stage")?;
+    check.at_least("train.prompts_per_step", section.prompts_per_step, 1, "groups a step")?;
+    check.at_least("train.inner_epochs", section.inner_epochs, 1, "updates on one batch of rollouts")?;
+    check.at_least("train.groups_per_block", section.groups_per_block, 1, "groups of a micro-batch")?;
+    check.at_least(
+        "train.save_every",
+        section.save_every as usize,
+        1,
+        "steps between checkpoints; the last step always gets one",
+    )?;
+    check.at_least("train.keep_checkpoints", section.keep_checkpoints, 1, "the newest one is always kept")?;
+    if let Some(workers) = section.workers {
+        check.at_least("train.workers", workers, 1, "leave it out for one a core")?;
+    }
+    if let Some(seconds) = section.max_seconds {
+        check.above_zero("train.max_seconds", seconds)?;
+    }
+    let optimizer = OptimizerConfig::from(section);
+    optimizer_of(check, "train", &optimizer)?;
+    check.at_least("preflight.prompts", low.preflight.prompts, 1, "prompts that are sampled before the rl stage")?;
+    Ok(optimizer)
+}
+
+/// What is looked at on dev.
+fn evaluation(check: &Check<'_>, low: &Low) -> Result<(), RecipeError> {
+    let eval = &low.eval;
+    check.finite_from("eval.min_delta", eval.min_delta, 0.0)?;
+    if let DevMetric::PassAt { k, samples } = eval.metric {
+        check.at_least("eval.metric.pass_at.k", k, 1, "samples of which one is to be right")?;
+        check.at_least("eval.metric.pass_at.samples", samples.unwrap_or(k), k, "samples a prompt, no fewer than k")?;
+    }
+    if let Some(patience) = eval.patience {
+        check.at_least("eval.patience", patience as usize, 1, "looks at dev without a gain")?;
+        if eval.every == 0 {
+            let hint = "give eval.every, for example 10";
+            return check.fail("eval.patience", "needs looks at dev", "eval.every = 0", hint);
+        }
+    }
+    Ok(())
+}
+
+/// The averaged weights, and who reads them.
+fn average(check: &Check<'_>, low: &Low, has_reference: bool) -> Result<(), RecipeError> {
+    if let Some(ema) = &low.train.ema {
+        if !(0.0..1.0).contains(&ema.decay) {
+            return check.fail("train.ema.decay", "must lie in [0, 1)", ema.decay, "for example 0.999");
+        }
+        check.at_least("train.ema.every", ema.every as usize, 1, "updates between two moves of the average")?;
+    }
+    match low.train.reference {
+        ReferenceSection::Frozen => Ok(()),
+        ReferenceSection::Ema if low.train.ema.is_none() => {
+            check.fail("train.reference", "needs averaged weights", "ema", "give train.ema = { decay = 0.99 }")
+        }
+        ReferenceSection::Ema if !has_reference => {
+            let hint = "give objective.kl or reward.kl, or leave the key out";
+            check.fail("train.reference", "is read by nothing: the recipe measures no divergence", "ema", hint)
+        }
+        ReferenceSection::Ema => Ok(()),
+    }
+}
+
+fn correct(check: &Check<'_>, low: &Low) -> Result<String, RecipeError> {
+    let names: Vec<&str> = low.reward.terms.keys().map(String::as_str).collect();
+    match (&low.eval.correct, names.as_slice()) {
+        (Some(name), names) if names.contains(&name.as_str()) => Ok(name.clone()),
+        (Some(name), names) => check.fail(
+            "eval.correct",
+            "must name a reward term",
+            format!("{name:?}"),
+            &format!("the terms are: {}", names.join(", ")),
+        ),
+        (None, [only]) => Ok((*only).to_owned()),
+        (None, names) => check.fail(
+            "eval.correct",
+            "must say which reward term decides whether a completion is right",
+            "nothing",
+            &format!("one of: {}", names.join(", ")),
+        ),
+    }
+}
