@@ -111,7 +111,66 @@ pub(super) fn read(directory: &Path, policy: &mut dyn Policy) -> Result<(), Chec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cohort_core::NumberType;
+    use cohort_core::{NumberType, Stream};
+    use cohort_model::{Architecture, Blueprint, TextPolicy};
+
+    fn policy(seed: u64) -> TextPolicy {
+        let blueprint = Blueprint {
+            vocabulary: 40,
+            width: 16,
+            layers: 3,
+            query_heads: 2,
+            kv_heads: 1,
+            head_dim: 8,
+            inner: 24,
+            positions: 32,
+            rope_theta: 10_000.0,
+            norm_eps: 1e-6,
+            tied: false,
+            end_ids: vec![1],
+            pad_id: None,
+        };
+        let architecture = Architecture::new(&blueprint).expect("an architecture");
+        TextPolicy::new(architecture, Vec::new(), Stream::new(seed, "policy")).expect("a policy")
+    }
+
+    fn bits(policy: &dyn Policy) -> Vec<u32> {
+        let mut bits = Vec::new();
+        (0..policy.parameters().len())
+            .for_each(|index| policy.read(index, &mut |values| bits.extend(values.iter().map(|v| v.to_bits()))));
+        bits
+    }
+
+    #[test]
+    fn shards_that_are_written_are_read_back() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (written, most) = (policy(1), 4000);
+        write(folder.path(), &written, most).expect("written");
+        let listed = fs::read_dir(folder.path()).expect("a folder").flatten();
+        let files: Vec<PathBuf> =
+            listed.map(|entry| entry.path()).filter(|p| p.extension().is_some_and(|e| e == "safetensors")).collect();
+        assert!(files.len() > 3 && !folder.path().join("model.safetensors").exists(), "{files:?}");
+        for file in &files {
+            // Beside the numbers there is a header.
+            let bytes = fs::metadata(file).expect("a file").len();
+            assert!(bytes <= most + 2000, "{bytes} bytes in {}", file.display());
+        }
+        // By whoever opens the directory, and into a policy that goes on.
+        assert_eq!(bits(&TextPolicy::load(folder.path()).expect("a model")), bits(&written));
+        let mut other = policy(2);
+        assert_ne!(bits(&other), bits(&written));
+        read(folder.path(), &mut other).expect("read");
+        assert_eq!(bits(&other), bits(&written));
+        // An index that has lost a tensor says which.
+        let index = folder.path().join("model.safetensors.index.json");
+        let mut value: Value = serde_json::from_slice(&fs::read(&index).expect("an index")).expect("JSON");
+        value["weight_map"].as_object_mut().expect("a map").remove("lm_head.weight");
+        fs::write(&index, value.to_string()).expect("written");
+        match read(folder.path(), &mut other) {
+            Err(CheckpointError::Corrupt { tensor, .. }) => assert_eq!(tensor.as_deref(), Some("lm_head.weight")),
+            found => panic!("{found:?}"),
+        }
+    }
 
     #[test]
     fn shards_hold_at_most_what_they_may() {
