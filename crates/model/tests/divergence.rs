@@ -5,7 +5,7 @@ mod common;
 use cohort_core::{
     Against, Distributions, Execution, NumberType, Policy, PolicyError, RowGradients, RowSpec, Rows, Sample, Sampler,
 };
-use cohort_model::{Selection, TextPolicy};
+use cohort_model::{Prompts, Selection, TextPolicy};
 use common::{
     controls,
     model::{base, lora, open, opening, update},
@@ -73,9 +73,16 @@ fn a_divergence_is_the_sum_over_the_vocabulary() {
         assert_eq!(alone[0], *scored, "a row does not depend on its neighbours");
     }
     assert!(seen > 5, "the two policies differ");
-    let (trained, _) =
+    let (trained, tape) =
         policy.forward_against(&all, SPEC, Execution::default(), &from(&reference, &all)).expect("a pass");
     assert_eq!(trained, scored, "forward and rows");
+    drop(tape);
+    let repeated = policy.with_prompts(Prompts::Repeated);
+    assert_eq!(
+        against(&repeated, &all, &from(&reference, &all)),
+        scored,
+        "a prompt that samples share, and one for each"
+    );
 }
 
 #[test]

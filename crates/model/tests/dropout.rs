@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use cohort_core::{
     Activations, Execution, Noise, NumberType, Policy, RowGradients, RowSpec, Rows, Sample, Sampler, Stream,
 };
-use cohort_model::{Lora, Selection, TextPolicy};
+use cohort_model::{Lora, Prompts, Selection, TextPolicy};
 use common::{
     controls,
     model::{base, lora, open, opening, update},
@@ -73,6 +73,8 @@ fn every_pass_of_a_step_has_the_same_noise() {
         gradients.push(tape.backward(&ones));
     }
     assert!(gradients.iter().all(|gradient| *gradient == gradients[0]));
+    let repeated = policy.with_prompts(Prompts::Repeated);
+    assert_eq!(scored(&repeated, &all, spec(1)), together, "a prompt that samples share, and one for each");
 }
 
 #[test]

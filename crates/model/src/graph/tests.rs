@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use cohort_core::{Context, Execution, ParameterInfo, RowGradients, Sample, Stream, Tape};
-use cohort_kernels::{AttentionShape, RopeTable, Team};
+use cohort_kernels::{AttentionShape, RopeTable, RoutingShape, RoutingWeights, Team};
 
 use super::{
     attention::Layout,
@@ -12,6 +12,7 @@ use super::{
     head::Targets,
     held::Held,
     kernels::Kernels,
+    mixture::Route,
     operation::{slice, tensor, values},
     operators::Operators,
     plain::Plain,
@@ -168,6 +169,16 @@ fn attention() {
 #[test]
 fn swiglu() {
     twins("swiglu", [[6, 10], [6, 10]], &[], |o, [gate, up]| o.swiglu(gate, up));
+}
+
+#[test]
+fn route_and_combine() {
+    for weights in [RoutingWeights::AsTheyAre, RoutingWeights::Normalised] {
+        let routing = RoutingShape { experts: 5, top_k: 2, weights };
+        twins("route", [[7, 5]], &[], |o, [logits]| o.route(logits, routing).weights);
+        let (choice, _) = Route::new(&random(7 * 5, 9), routing).choice();
+        twins("combine", [[14, 6], [7, 2]], &[], |o, [given, weights]| o.combine(given, weights, &choice));
+    }
 }
 
 #[test]

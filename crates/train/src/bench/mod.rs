@@ -273,6 +273,7 @@ impl Bench<'_> {
             blocks: blocks_of(groups.len(), groups_per_block()),
             spec: RowSpec::at(1.0),
             dead: DeadSamples::Skip,
+            against: Vec::new(),
         };
         match batch.pass(policy, &self.method, None, self.division, step)? {
             Passed::NotFinite(what) => {
