@@ -291,5 +291,46 @@ proptest! {
     }
 }
 
+/// What reads a query ends on any bytes, and agrees with itself; every fiftieth is run as well.
+#[test]
+fn any_text_is_a_query_or_none() {
+    const CORPUS: &[&str] = &[
+        "SELECT T1.name, count(*) FROM item AS T1 JOIN shop AS T2 ON T1.shop = T2.id WHERE T2.city != 'Bern' GROUP BY 1",
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 9) SELECT max(x) FROM c ORDER BY 1 LIMIT 2",
+        "SELECT name FROM item WHERE price BETWEEN 1 AND 2.5e1 OR name LIKE '%e%' AND NOT id IN (SELECT id FROM shop)",
+        "SELECT \"name\", [id], `price` FROM item EXCEPT SELECT CASE WHEN id > 1 THEN 'a' ELSE x'00' END, 1, NULL FROM shop; -- end",
+        "SELECT row_number() OVER (PARTITION BY shop ORDER BY price DESC) FROM item /* all */ HAVING sum(price) ! = 3",
+        "Use this:\n```sql\nVALUES (1, 'it''s')\n```\n",
+    ];
+    const MARKS: &[&str] =
+        &["(", ")", "'", "\"", "`", "[", "--", "/*", ";", ",", "SELECT ", " FROM ", " NOT ", "\0", "é", "."];
+    let (_folder, path) = shop();
+    let tables = database::Database::open(std::path::Path::new(&path)).unwrap().tables;
+    let short = Sql { steps: 20_000, ..Sql::default() };
+    let verifier = short.build(&Means::default()).unwrap();
+    let item = testing::item("p", &row("SELECT name FROM item", &path).to_string());
+    for number in 0..cohort_testing::cases() {
+        let bytes = cohort_testing::mutated(CORPUS, MARKS, u64::from(number));
+        let text = String::from_utf8_lossy(&bytes);
+        let pairs = likeness::bigrams(&text);
+        if let Ok(query) = lex::one_query(&text) {
+            assert_eq!(lex::one_query(&query).as_ref(), Ok(&query), "{text}");
+            lex::is_ordered(&query);
+            assert_eq!(likeness::jaccard(&likeness::bigrams(&query), &likeness::bigrams(&query)), 1.0, "{text}");
+            if let Some(statement) = likeness::parsed(&query) {
+                let names = likeness::names(&statement, &tables);
+                assert!(names.len() <= 2 + 6, "{text}: {names:?}");
+            }
+        }
+        assert!(
+            (0.0..=1.0).contains(&likeness::jaccard(&pairs, &pairs)) && (0.0..=1.0).contains(&likeness::format(&text))
+        );
+        if number.is_multiple_of(50) {
+            let outcome = judge_one(&*verifier, &testing::view(&item, &text)).outcome;
+            assert!(matches!(outcome, Outcome::Scored { .. } | Outcome::Timeout), "{text}: {outcome:?}");
+        }
+    }
+}
+
 #[path = "spider_tests.rs"]
 mod spider;
