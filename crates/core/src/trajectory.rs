@@ -115,6 +115,10 @@ pub fn check_column(field: &str, column: &[f64], actions: usize, place: Place) -
     if column.len() != actions {
         return fault(Problem::Length { expected: actions, got: column.len() });
     }
+    // Without a way out in the middle several numbers are looked at at once.
+    if column.iter().fold(true, |all, x| all & x.is_finite()) {
+        return Ok(());
+    }
     match column.iter().find(|x| !x.is_finite()) {
         Some(&got) => fault(Problem::NotFinite { got }),
         None => Ok(()),

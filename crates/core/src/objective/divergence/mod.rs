@@ -126,11 +126,12 @@ impl Divergence {
                 trained += 1.0;
             }
         } else {
-            for i in (0..weight.len()).filter(|&i| weight[i] != 0.0) {
-                let estimate = self.estimator.of(seen.rows.logp[i], column[i], seen.old_logp[i]);
-                let (value, slope) = estimate.unwrap_or_default();
-                loss += weight[i] * self.coefficient * value;
-                part.gradients.logp[i] += weight[i] * self.coefficient * slope;
+            let columns = seen.rows.logp.iter().zip(column).zip(seen.old_logp);
+            let slots = part.gradients.logp.iter_mut().zip(weight);
+            for (((p, q), old), (d, w)) in columns.zip(slots).filter(|(_, (_, w))| **w != 0.0) {
+                let (value, slope) = self.estimator.of(*p, *q, *old).unwrap_or_default();
+                loss += w * self.coefficient * value;
+                *d += w * self.coefficient * slope;
                 total += value;
                 trained += 1.0;
             }

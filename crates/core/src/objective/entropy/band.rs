@@ -51,36 +51,24 @@ pub(super) struct Band {
 impl Band {
     /// Of the entropies of the trained actions; `None` where there are none.
     pub fn of(mut entropies: Vec<f64>, low: f64, high: f64, fraction: f64) -> Option<Self> {
-        if entropies.is_empty() {
-            return None;
-        }
-        let position = (1.0 - fraction) * (entropies.len() - 1) as f64;
-        // Only the upper part need be in order.
-        let (_, _, _) = entropies.select_nth_unstable_by(position as usize, f64::total_cmp);
-        let upper = &mut entropies[position as usize..];
-        upper.sort_unstable_by(f64::total_cmp);
-        let fork = interpolate(upper, position.fract());
-        // Equal entropies fork together, also those that the selection left below.
-        let equal = entropies[..position as usize].iter().filter(|h| **h >= fork).count();
-        let upper = &entropies[position as usize..];
-        let first = upper.iter().position(|h| *h >= fork)?;
-        let mut forking = vec![fork; equal];
-        forking.extend_from_slice(&upper[first..]);
-        let at = |q: f64| {
-            let position = q * (forking.len() - 1) as f64;
-            interpolate(&forking[position as usize..], position.fract())
-        };
-        Some(Self { fork, low: at(low), high: at(high), forks: forking.len() as f64 })
+        let fork = quantile(&mut entropies, 1.0 - fraction)?;
+        // Equal entropies fork together.
+        entropies.retain(|h| *h >= fork);
+        let mut at = |q: f64| quantile(&mut entropies, q);
+        let (low, high) = (at(low)?, at(high)?);
+        Some(Self { fork, low, high, forks: entropies.len() as f64 })
     }
 }
 
-/// Between the first two of rising numbers.
-fn interpolate(rising: &[f64], fraction: f64) -> f64 {
-    match rising {
-        [first, second, ..] if fraction > 0.0 => first + fraction * (second - first),
-        [first, ..] => *first,
-        [] => 0.0,
-    }
+/// Between the two neighbours of place `q (n - 1)` of the numbers in order; `None` of none.
+fn quantile(values: &mut [f64], q: f64) -> Option<f64> {
+    let place = q * values.len().checked_sub(1)? as f64;
+    let (_, &mut first, above) = values.select_nth_unstable_by(place as usize, f64::total_cmp);
+    let second = above.iter().copied().min_by(f64::total_cmp);
+    Some(match second {
+        Some(second) if place.fract() > 0.0 => first + place.fract() * (second - first),
+        _ => first,
+    })
 }
 
 pub(super) fn evaluate(band: &Band, share: f64, entropy: &[f64], weight: &[f64], part: &mut Evaluation) {
