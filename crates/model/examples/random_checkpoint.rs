@@ -1,7 +1,7 @@
-//! Writes a Hugging Face directory with random weights in the exact shape of Qwen2.5-0.5B, to measure memory with.
-//! Its tokenizer is that of the arithmetic tasks: 64 of the 151,936 ids.
+//! Writes a Hugging Face directory with random weights, to measure with: in the exact shape of Qwen2.5-0.5B, or with fields of
+//! its `config.json` that are given as they are there. Its tokenizer is that of the arithmetic tasks: 64 ids of the vocabulary.
 //!
-//!     cargo run --release -p cohort-model --example random_checkpoint -- DIR
+//!     cargo run --release -p cohort-model --example random_checkpoint -- DIR [FIELD=NUMBER ..]
 
 use std::{borrow::Cow, error::Error, fs, path::Path};
 
@@ -34,10 +34,11 @@ impl View for Tensor<'_> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Some(directory) = std::env::args().nth(1) else { return Err("usage: random_checkpoint DIR".into()) };
+    let mut arguments = std::env::args().skip(1);
+    let Some(directory) = arguments.next() else { return Err("usage: random_checkpoint DIR [FIELD=NUMBER ..]".into()) };
     let directory = Path::new(&directory);
     fs::create_dir_all(directory)?;
-    let config = json!({
+    let mut config = json!({
         "architectures": ["Qwen2ForCausalLM"],
         "model_type": "qwen2",
         "dtype": "float32",
@@ -56,6 +57,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         "eos_token_id": 1,
         "pad_token_id": 0,
     });
+    for argument in arguments {
+        let (field, number) = argument.split_once('=').ok_or("a field is given as FIELD=NUMBER")?;
+        config[field] = json!(number.parse::<u64>()?);
+    }
     fs::write(directory.join("config.json"), format!("{config:#}\n"))?;
     for asset in arithmetic_tokenizer() {
         fs::write(directory.join(&asset.name), &asset.bytes)?;
