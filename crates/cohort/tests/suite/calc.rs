@@ -184,8 +184,6 @@ fn a_curriculum_and_a_batch_scope_objective_resume_to_the_bit() {
 #[test]
 fn what_a_run_cannot_give_is_refused() {
     let place = Place::new();
-    let exact = "objective.kl={ estimator = \"exact\", coefficient = 0.1 }";
-    place.train("exact", &["--set", exact]).failed(2, &["kl_ref", "k3"]);
     place.train("hint", &["--set", "curriculum.hint={ ladder = {} }"]).failed(2, &["curriculum.hint", "--set"]);
     let stratum = "advantage.scope={ stratum = { by = \"calls\" } }";
     place.train("stratum", &["--set", stratum]).failed(2, &["step 1", "facts.calls", "hint:"]);

@@ -172,6 +172,21 @@ fn a_divergence_in_the_loss_keeps_the_policy_close() {
     assert!(column(&place, "plain", "kl").is_empty(), "what is not computed is absent");
 }
 
+/// Over the whole vocabulary, it is never negative, and holds the policy closer the more it weighs.
+#[test]
+fn an_exact_divergence_is_trained_as_an_estimate_is() {
+    let place = Place::new();
+    let last = |name: &str, coefficient: f64| {
+        let kl = format!("objective.kl={{ estimator = \"exact\", coefficient = {coefficient} }}");
+        place.train(name, &["--set", &kl, "--set", "train.lr=0.01"]).well();
+        let kl = column(&place, name, "kl");
+        assert!(kl.len() == 6 && kl[0] == 0.0 && kl.iter().all(|&kl| kl >= 0.0), "{kl:?}");
+        kl[5]
+    };
+    let (loose, tight) = (last("loose", 1e-6), last("tight", 10.0));
+    assert!(loose > 0.0 && tight < loose, "{tight} and {loose}");
+}
+
 #[test]
 fn a_divergence_in_the_reward_is_taken_off_it() {
     let place = Place::new();

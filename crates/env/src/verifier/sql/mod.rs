@@ -47,7 +47,9 @@ pub enum Order {
     /// Where the right query has an ORDER BY outside of parentheses.
     #[default]
     Auto,
+    /// Rows count in their order.
     Always,
+    /// Rows count in any order.
     Never,
 }
 
