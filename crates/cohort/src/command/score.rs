@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use cohort_core::{Context, StopReason};
-use cohort_env::{Item, Origin, Verdict, Verifier, VerifierConfig, View, judge, verifier};
+use cohort_env::{Item, Means, Origin, Sandbox, Verdict, Verifier, VerifierConfig, View, judge, verifier};
 use cohort_train::{
     Workers,
     build::Places,
@@ -41,6 +41,9 @@ pub struct Score {
     /// Rows, one JSON object a line; stdin unless told
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
+    /// What generated programs run in: `jail`, or `none` (with your rights)
+    #[arg(long, default_value = "jail", value_parser = sandbox)]
+    sandbox: Sandbox,
     /// Rows that are scored at once; one a core unless told
     #[arg(long)]
     workers: Option<usize>,
@@ -54,9 +57,9 @@ const TOGETHER: usize = 256;
 
 impl Score {
     pub fn run(self) -> Result<(), Failure> {
-        let Self { reward, parameters, input, workers, json: _ } = self;
+        let Self { reward, parameters, input, sandbox, workers, json: _ } = self;
         let verifier = config(&reward, &parameters)?
-            .build(&Places::of_environment().means())
+            .build(&Means { sandbox, ..Places::of_environment().means() })
             .map_err(|source| cohort_train::Error::Verifier { term: reward, source })?;
         // A term that waits for others has more rows under way than there are cores.
         let workers = Workers::new(workers.or((verifier.at_once() > 1).then(|| verifier.at_once())));
@@ -79,6 +82,10 @@ impl Score {
             verdicts.iter().flatten().try_for_each(|verdict| print_line(&line(verdict).to_string()))?;
         }
     }
+}
+
+fn sandbox(word: &str) -> Result<Sandbox, String> {
+    serde_json::from_value(word.into()).map_err(|_| "it is `jail` or `none`".to_owned())
 }
 
 /// The term with its parameters, as a recipe would hold it.

@@ -36,7 +36,7 @@ impl Sandbox {
             Sandbox::Jail => Jail::of_this_kernel().map_err(|e| match e {
                 JailError::Missing { layer, reason } => VerifierError::Missing {
                     what: format!("generated programs are not run without the sandbox's layer `{layer}`: {reason}"),
-                    hint: "`cohort doctor` lists the layers; reward.sandbox = \"none\" runs programs without them, with your rights"
+                    hint: "`cohort doctor` lists the layers; reward.sandbox = \"none\" (`--sandbox none`) runs programs without them, with your rights"
                         .to_owned(),
                 },
                 other => VerifierError::Missing {

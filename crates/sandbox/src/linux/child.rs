@@ -121,6 +121,7 @@ fn prepare(plan: &Plan) -> Result<(), Fault> {
         // Refused where the parent's groups could not be mapped; they own nothing that is shown.
         let _ = raw::setgroups_to_none();
         raw::setresgid(id).map_err(fault(Layer::User, "setresgid"))?;
+        // Of root's program this also forbids core dumps of the memory that is still shared: the parent makes none from now on.
         raw::setresuid(id).map_err(fault(Layer::User, "setresuid"))?;
         // A change of ids forgets it.
         dies_with_parent()?;

@@ -4,7 +4,7 @@
 //! sees their text. What keeps it from telling its own verdict stands in `harness.py`; what keeps its classes from being equal to
 //! everything, in `compile.py`.
 
-use std::{fs::File, io::Read, sync::Arc};
+use std::{fs::File, io::Read, sync::Arc, time::Duration};
 
 use cohort_core::Outcome;
 use cohort_sandbox::{Ending, Limits, Report};
@@ -90,7 +90,8 @@ impl Asserted {
     fn compile(&self, tests: &str, score: Score) -> Result<Compiled, String> {
         let mode = if score == Score::Share { "share" } else { "pass" };
         let compiler = self.interpreter.program(include_str!("compile.py"), &[mode]).stdin(tests).with_verdict();
-        let limits = Limits { verdict: 64 << 20, ..self.interpreter.limits().clone() };
+        let limits = self.interpreter.limits().clone();
+        let limits = Limits { verdict: 64 << 20, wall: limits.wall.max(Duration::from_secs(10)), ..limits };
         let report = self.interpreter.run_within(limits, &compiler).map_err(|e| e.to_string())?;
         match serde_json::from_slice(&report.verdict) {
             Ok(Said::Compiled { tests, codes }) => {

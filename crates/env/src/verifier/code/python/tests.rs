@@ -4,7 +4,7 @@ use cohort_core::Outcome;
 use serde_json::{Value, json};
 
 use super::PythonTests;
-use crate::{Means, Verdict, Verifier, judge_one, testing, verifier::Configured};
+use crate::{Means, Sandbox, Verdict, Verifier, VerifierError, judge_one, testing, verifier::Configured};
 
 fn verifier(parameters: Value) -> Box<dyn Verifier> {
     let config: PythonTests = serde_json::from_value(parameters).unwrap();
@@ -95,6 +95,36 @@ fn kinds_of_tests_that_data_sets_have() {
         assert_eq!(said(&*term, "def f(x):\n    return x", json!(tests)).outcome, WRONG, "{tests}");
     }
     assert!(said(&*term, program, json!(future)).outcome.is_failure());
+}
+
+/// Without a jail the same things are scored, and verdicts are still not the program's to tell.
+#[test]
+fn a_recipe_may_do_without_a_jail() {
+    let config: PythonTests = serde_json::from_value(json!({})).unwrap();
+    let term = config.build(&Means { sandbox: Sandbox::None, ..Means::default() }).unwrap();
+    let tests = json!("import os\nassert f(1) == 2 and os.path.exists('/proc')");
+    assert_eq!(said(&*term, "def f(x): return x + 1", tests.clone()).outcome, RIGHT);
+    assert_eq!(said(&*term, "import os\nos.write(3, b'x' * 32)\nos._exit(0)", tests.clone()).outcome, WRONG);
+    assert_eq!(said(&*verifier(json!({})), "def f(x): return x + 1", tests).outcome, WRONG);
+}
+
+#[test]
+fn an_interpreter_that_is_not_there_is_missing() {
+    let config: PythonTests = serde_json::from_value(json!({"interpreter": "/no/such/python"})).unwrap();
+    let missing = config.build(&Means::default()).err().unwrap();
+    assert!(matches!(&missing, VerifierError::Missing { what, .. } if what.contains("/no/such/python")), "{missing}");
+    for bad in [json!({"timeout_s": 0.0}), json!({"memory_mb": 1}), json!({"interpreter": " "})] {
+        assert!(serde_json::from_value::<PythonTests>(bad).unwrap().check().is_err());
+    }
+}
+
+/// What is installed for the interpreter can be had.
+#[test]
+fn installed_packages_are_found_where_they_are_asked_for() {
+    let tests = json!("assert any('packages' in p for p in paths)");
+    let program = "import sys\npaths = sys.path";
+    assert_eq!(said(&*verifier(json!({"packages": "installed"})), program, tests.clone()).outcome, RIGHT);
+    assert_eq!(said(&*verifier(json!({})), program, tests).outcome, WRONG);
 }
 
 /// What programs of honest people return is compared as Python does.
