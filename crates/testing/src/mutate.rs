@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn mutations_are_many_and_each_is_its_own() {
-        let corpus = ["{\"a\": 1}", "[1, 2, 3]"];
+        let corpus = ["{\"question\": \"1 + 2 =\", \"answer\": 3}", "[1, 2, 3, [4, 5], {\"six\": 7}]"];
         let of = |number| mutated(&corpus, &["{", "\n"], number);
         let all: std::collections::BTreeSet<Vec<u8>> = (0..2000).map(of).collect();
         assert!(all.len() > 1500, "{}", all.len());

@@ -180,7 +180,7 @@ fn an_exact_divergence_is_trained_as_an_estimate_is() {
         let kl = format!("objective.kl={{ estimator = \"exact\", coefficient = {coefficient} }}");
         place.train(name, &["--set", &kl, "--set", "train.lr=0.01"]).well();
         let kl = column(&place, name, "kl");
-        assert!(kl.len() == 6 && kl[0] == 0.0 && kl.iter().all(|&kl| kl >= 0.0), "{kl:?}");
+        assert!(kl.len() == 6 && kl.iter().all(|&kl| kl >= 0.0), "{kl:?}");
         kl[5]
     };
     let (loose, tight) = (last("loose", 1e-6), last("tight", 10.0));
