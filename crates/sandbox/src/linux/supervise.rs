@@ -87,7 +87,8 @@ pub fn supervise(jail: &Jail, child: &Child, ends: Ends, begun: Instant) -> Resu
         && 2 * cpu >= limits.cpu;
     let ending = match (cause, status.code(), status.signal()) {
         (Some(Cause::Deadline), _, Some(libc::SIGKILL)) => Ending::TimedOut,
-        (Some(Cause::Output), _, Some(libc::SIGKILL)) => Ending::OutputCapped,
+        // However it ended then: its stream was cut, and it may have found that out before the signal came.
+        (Some(Cause::Output), ..) => Ending::OutputCapped,
         (_, _, Some(_)) if is_of_cpu => Ending::TimedOut,
         (_, _, Some(libc::SIGSYS)) => Ending::Forbidden,
         (_, _, Some(signal)) => Ending::Killed(signal),
