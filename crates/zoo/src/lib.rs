@@ -1,0 +1,16 @@
+//! How a claim is proved: the `[claim]` and `[system]` sections of a recipe, the two arms that a claim compares, the
+//! statistics of paired seeds, the verdict, the lines of `results/NAME.jsonl`, and what is written of them.
+//!
+//! Everything here is pure: tables and numbers in, tables, numbers and texts out. The binary starts processes.
+
+pub mod claim;
+pub mod results;
+pub mod statistics;
+pub mod system;
+pub mod systems;
+pub mod verdict;
+
+pub use claim::Claim;
+pub use results::ResultLine;
+pub use system::System;
+pub use verdict::Verdict;
