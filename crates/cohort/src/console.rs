@@ -172,16 +172,27 @@ fn preflight(look: &Preflight) -> String {
 }
 
 fn accuracies(e: &Evaluation) -> String {
-    let parts: Vec<String> = e.accuracy.iter().map(|(name, value)| format!("{name} {value:.3}")).collect();
+    let parts: Vec<String> = e
+        .accuracy
+        .iter()
+        .filter(|(name, _)| !name.contains('/'))
+        .map(|(name, value)| format!("{name} {value:.3}"))
+        .collect();
     format!("{} ({} prompts)", parts.join("  "), e.n)
+}
+
+/// Of the column of names.
+fn width(e: &Evaluation) -> usize {
+    e.accuracy.keys().map(String::len).max().unwrap_or(0).max(10)
 }
 
 /// An evaluation as a table.
 pub fn evaluation(e: &Evaluation) -> String {
-    let mut text = format!("{:<10} {:>7}   95 % interval   ({} prompts)\n", "", "", e.n);
+    let width = width(e);
+    let mut text = format!("{:<width$} {:>7}   95 % interval   ({} prompts)\n", "", "", e.n);
     for (name, value) in &e.accuracy {
         let interval = e.interval.get(name).map_or(String::new(), |[low, high]| format!("{low:.3} .. {high:.3}"));
-        let _ = writeln!(text, "{name:<10} {value:>7.3}   {interval}");
+        let _ = writeln!(text, "{name:<width$} {value:>7.3}   {interval}");
     }
     let _ = write!(text, "cut at the cap {:.1} %, mean length {:.1}", 100.0 * e.truncated, e.mean_length);
     text
@@ -191,16 +202,17 @@ pub fn evaluation(e: &Evaluation) -> String {
 pub fn table(summary: &Summary) -> String {
     let mut text = format!("\n{} (seed {}): {} steps, {}\n", summary.name, summary.seed, summary.steps, summary.ended);
     if let (Some(before), Some(after)) = (&summary.eval.before, &summary.eval.after) {
+        let width = width(after);
         let _ = writeln!(
             text,
-            "\n{:<10} {:>8} {:>8}   95 % interval after   ({} held-out prompts)",
+            "\n{:<width$} {:>8} {:>8}   95 % interval after   ({} held-out prompts)",
             "", "before", "after", after.n
         );
         for (name, value) in &after.accuracy {
             let was = before.get(name).map_or(String::new(), |v| format!("{v:.3}"));
             let interval =
                 after.interval.get(name).map_or(String::new(), |[low, high]| format!("{low:.3} .. {high:.3}"));
-            let _ = writeln!(text, "{name:<10} {was:>8} {value:>8.3}   {interval}");
+            let _ = writeln!(text, "{name:<width$} {was:>8} {value:>8.3}   {interval}");
         }
     }
     let _ = write!(

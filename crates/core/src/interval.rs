@@ -13,15 +13,15 @@ pub fn wilson(successes: usize, n: usize) -> Option<[f64; 2]> {
     })
 }
 
-/// Normal interval for the mean of per-prompt values in [0, 1], the prompt being the independent
-/// unit: `mean ± z s / sqrt(n)`, cut to [0, 1]. `None` below two prompts.
-pub fn of_mean(values: &[f64]) -> Option<[f64; 2]> {
+/// Normal interval for the mean of per-prompt values in `range`, the prompt being the independent
+/// unit: `mean ± z s / sqrt(n)`, cut to the range. `None` below two prompts.
+pub fn of_mean(values: &[f64], range: (f64, f64)) -> Option<[f64; 2]> {
     let n = values.len() as f64;
     (values.len() >= 2).then(|| {
         let mean = values.iter().sum::<f64>() / n;
         let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
         let half = Z * (variance / n).sqrt();
-        [(mean - half).max(0.0), (mean + half).min(1.0)]
+        [(mean - half).max(range.0), (mean + half).min(range.1)]
     })
 }
 
@@ -43,8 +43,8 @@ mod tests {
     fn the_interval_of_a_mean_shrinks_with_prompts() {
         let few: Vec<f64> = (0..20).map(|i| f64::from(i % 2)).collect();
         let many: Vec<f64> = (0..2000).map(|i| f64::from(i % 2)).collect();
-        let width = |v: &[f64]| of_mean(v).map(|[a, b]| b - a).unwrap();
+        let width = |v: &[f64]| of_mean(v, (0.0, 1.0)).map(|[a, b]| b - a).unwrap();
         assert!((width(&few) / width(&many) - 10.0).abs() < 0.3);
-        assert_eq!(of_mean(&[0.5]), None);
+        assert_eq!(of_mean(&[0.5], (0.0, 1.0)), None);
     }
 }

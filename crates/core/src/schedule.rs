@@ -22,16 +22,32 @@ pub struct Schedule {
     pub decay: Decay,
 }
 
+/// What a stage has to spend, and so what its decay runs over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// So many steps.
+    Steps { total: u64 },
+    /// So many sampled tokens, of which `spent` were sampled before the step.
+    Tokens { spent: u64, total: u64 },
+}
+
 impl Schedule {
-    /// The factor on the peak learning rate at `step` (from 1) of `total`: `step / warmup` while it
-    /// is at most the warm-up, then the decay over what remains. In [0, 1], above 0 until the end.
-    pub fn factor(&self, step: u64, total: u64) -> f64 {
+    /// The factor on the peak learning rate at `step` (from 1): `step / warmup` while it is at most the warm-up, then the
+    /// decay over the share of the budget that is spent (of the steps, over what remains after the warm-up). In [0, 1],
+    /// above 0 until the end.
+    pub fn factor(&self, step: u64, budget: Budget) -> f64 {
         if step <= self.warmup_steps {
             return step as f64 / self.warmup_steps as f64;
         }
-        let span = total.saturating_sub(self.warmup_steps).max(1) as f64;
-        // The first step after the warm-up still has the full rate.
-        let done = ((step - self.warmup_steps - 1) as f64 / span).min(1.0);
+        let done = match budget {
+            // The first step after the warm-up still has the full rate.
+            Budget::Steps { total } => {
+                let span = total.saturating_sub(self.warmup_steps).max(1) as f64;
+                (step - self.warmup_steps - 1) as f64 / span
+            }
+            Budget::Tokens { spent, total } => spent as f64 / total.max(1) as f64,
+        };
+        let done = done.min(1.0);
         match self.decay {
             Decay::Constant => 1.0,
             Decay::Linear => 1.0 - done,
@@ -47,11 +63,19 @@ mod tests {
     #[test]
     fn warms_up_then_decays() {
         let s = Schedule { warmup_steps: 4, decay: Decay::Linear };
-        let f: Vec<f64> = (1..=8).map(|t| s.factor(t, 8)).collect();
+        let f: Vec<f64> = (1..=8).map(|t| s.factor(t, Budget::Steps { total: 8 })).collect();
         assert_eq!(f, [0.25, 0.5, 0.75, 1.0, 1.0, 0.75, 0.5, 0.25]);
         let c = Schedule { warmup_steps: 0, decay: Decay::Cosine };
-        assert_eq!(c.factor(1, 2), 1.0);
-        assert!((c.factor(2, 2) - 0.5).abs() < 1e-15);
-        assert_eq!(Schedule::default().factor(1000, 10), 1.0);
+        let two = Budget::Steps { total: 2 };
+        assert_eq!(c.factor(1, two), 1.0);
+        assert!((c.factor(2, two) - 0.5).abs() < 1e-15);
+        assert_eq!(Schedule::default().factor(1000, Budget::Steps { total: 10 }), 1.0);
+    }
+
+    #[test]
+    fn a_budget_of_tokens_decays_by_what_was_sampled() {
+        let s = Schedule { warmup_steps: 1, decay: Decay::Linear };
+        let at = |step, spent| s.factor(step, Budget::Tokens { spent, total: 400 });
+        assert_eq!([at(1, 0), at(2, 100), at(3, 300), at(9, 500)], [1.0, 0.75, 0.25, 0.0]);
     }
 }

@@ -163,7 +163,7 @@ fn check_combine(entry: &Entry, parameters: Value, seed: u64) {
     }
     let full = serde_json::to_value(&by).unwrap().get(entry.name).cloned().unwrap_or_default();
     let (mut chance, mut state, mut memory) = (Chance::new(seed), State::default(), Memory::default());
-    let rule = RewardRule { combine: by, weights: random_weights(&mut chance), derive: Vec::new() };
+    let rule = RewardRule { combine: by, weights: random_weights(&mut chance), ..RewardRule::default() };
     for _ in 0..3 {
         let plain = batch(&mut chance);
         if plain.iter().all(|g| g.episodes.is_empty()) {
@@ -226,7 +226,8 @@ fn no_word_is_another_word() {
     };
     let weights: BTreeMap<String, f64> = [("answer".to_owned(), 1.0), ("judge".to_owned(), 2.0)].into();
     let of_combine = |entry: &&Entry| -> Vec<Vec<Vec<Option<f64>>>> {
-        let rule = RewardRule { combine: combiner(entry, json!({})), weights: weights.clone(), derive: Vec::new() };
+        let rule =
+            RewardRule { combine: combiner(entry, json!({})), weights: weights.clone(), ..RewardRule::default() };
         batches.iter().map(|plain| combined(&rule, plain, &mut Memory::default())).collect()
     };
     fn differ<T: PartialEq>(entries: &[&Entry], results: &[T]) {
@@ -332,7 +333,7 @@ fn what_is_missing_is_named_and_nothing_panics() {
     }
     for entry in words(Axis::Combine) {
         let weights = [("answer".to_owned(), 1.0)].into();
-        let rule = RewardRule { combine: combiner(entry, json!({})), weights, derive: Vec::new() };
+        let rule = RewardRule { combine: combiner(entry, json!({})), weights, ..RewardRule::default() };
         let field = rule.apply(&mut [bare.comparison()], &mut Memory::default()).expect_err(entry.name).field;
         assert!(field.starts_with("facts.") || field.starts_with("rewards."), "{} {field}", entry.name);
     }

@@ -21,8 +21,8 @@ pub enum Selection {
     Mask(Masked),
 }
 
-/// Training of a subnetwork: `m_i = 1[|theta1_i - theta0_i| > tolerance]` with `theta0` the policy's start and `theta1` that
-/// of `changed`. Gradients are masked before the optimizer and changes after it ("Reinforcement Learning Finetunes Small
+/// Training of a subnetwork: `m_i = 1[|theta1_i - theta0_i| > tolerance]` with `theta0` the start of the rl stage, which alone
+/// is masked, and `theta1` that of `changed`. Gradients are masked before the optimizer and changes after it ("Reinforcement Learning Finetunes Small
 /// Subnetworks in Large Language Models", arXiv 2505.11711, sections 3 and 4).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]

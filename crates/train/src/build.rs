@@ -19,7 +19,7 @@ use crate::{
     chat_templates::chat_templates,
     checkpoint,
     error::Error,
-    mask::Masks,
+    mask::MaskSource,
     recipe::{
         PolicySource, Recipe, TaskSource, Trained,
         low::{BuiltinTokenizer, NewPolicy, StrategySection},
@@ -118,15 +118,17 @@ pub fn setup(recipe: &Recipe, places: &Places) -> Result<Setup, Error> {
     Ok(Setup { policy: Box::new(policy), world, masks })
 }
 
-/// The entries that a recipe trains, where it names an earlier run.
-fn masks(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<Masks, Error> {
-    let Selection::Mask(masked) = &recipe.trained.selection else { return Ok(Masks::default()) };
+/// What a recipe's masks are made from, where it names an earlier run. Without a stage before the rl stage the policy is its
+/// start, and what is wrong shows at once.
+fn masks(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<MaskSource, Error> {
+    let Selection::Mask(masked) = &recipe.trained.selection else { return Ok(MaskSource::None) };
     let opening = Opening::default();
     let changed = open_policy("policy.train.mask.changed", &masked.changed, opening, places)?;
-    Masks::of_change(policy, &changed, masked).map_err(|problem| {
-        let hint = "name the directory that a run from the same policy.model ended with";
-        Error::Recipe(recipe.refuse("policy.train.mask.changed", &problem, &masked.changed, hint))
-    })
+    let source = MaskSource::Changed { policy: Box::new(changed), how: masked.clone() };
+    if recipe.supervised.is_none() {
+        source.masks(policy).map_err(|problem| recipe.refuse_mask(&problem))?;
+    }
+    Ok(source)
 }
 
 /// The policy that a recipe starts from.

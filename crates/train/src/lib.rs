@@ -27,5 +27,5 @@ pub use run::{Options, Seconds, Setup, Summary, cold_start, observe, run_dir, se
 use run::{ledger, lock, origin, timing};
 use sampling::outside;
 pub use sampling::{account, bad_words::bad_words, latency, world};
-pub use update::{Division, Masks, Parallel, Workers, ema};
+pub use update::{Division, MaskSource, Masks, Parallel, Workers, ema};
 use update::{mask, optimizer, worker};

@@ -5,7 +5,7 @@ mod toys;
 
 use cohort_core::{Policy, Stream};
 use cohort_env::{Origin, Verifier, View, from_fn};
-use cohort_train::{Masks, Setup, observe::Silent, run_dir::Start, train};
+use cohort_train::{MaskSource, Setup, observe::Silent, run_dir::Start, train};
 use toys::{
     bandit::{ARMS, Bandit, generate},
     gaussian::Gaussian,
@@ -28,7 +28,7 @@ fn shuffled(payload: &[f32]) -> f64 {
 fn trained(policy: Box<dyn Policy>, verifier: Box<dyn Verifier>, more: &[&str]) -> Vec<f32> {
     let folder = tempfile::tempdir().unwrap();
     let recipe = toys::recipe(more);
-    let setup = Setup { policy, world: toys::world(&recipe, verifier), masks: Masks::default() };
+    let setup = Setup { policy, world: toys::world(&recipe, verifier), masks: MaskSource::default() };
     let run_dir = folder.path().join("run");
     let summary = train(&recipe, setup, &toys::options(&run_dir, Start::Fresh, 2), &mut Silent).unwrap();
     assert_eq!(summary.steps, 60);

@@ -16,7 +16,7 @@ use cohort_core::{
     Tape, policy::Asset,
 };
 use cohort_env::{Verifier, View, from_fn};
-use cohort_train::{Error, Masks, Setup, Summary, observe::Event, observe::Observer, run_dir::Start, train};
+use cohort_train::{Error, MaskSource, Setup, Summary, observe::Event, observe::Observer, run_dir::Start, train};
 use serde_json::Value;
 use toys::{bandit::Bandit, gaussian::Gaussian};
 
@@ -54,7 +54,7 @@ fn gaussian(run: &Path, verifier: Box<dyn Verifier>, heard: &mut Heard) -> Resul
     let setup = Setup {
         policy: Box::new(Gaussian::new([0.0, 0.0])),
         world: toys::world(&recipe, verifier),
-        masks: Masks::default(),
+        masks: MaskSource::default(),
     };
     train(&recipe, setup, &toys::options(run, Start::Fresh, 1), heard)
 }
@@ -131,7 +131,7 @@ fn with(run: &Path, more: &[&str], verifier: Box<dyn Verifier>) -> Result<Summar
     let setup = Setup {
         policy: Box::new(Gaussian::new([0.0, 0.0])),
         world: toys::world(&recipe, verifier),
-        masks: Masks::default(),
+        masks: MaskSource::default(),
     };
     train(&recipe, setup, &toys::options(run, Start::Fresh, 1), &mut Heard::default())
 }
@@ -187,7 +187,7 @@ fn what_was_judged_before_a_crash_is_not_asked_again() {
     let setup = Setup {
         policy: Box::new(Gaussian::new([0.0, 0.0])),
         world: toys::world(&recipe, from_fn("toy", (-1e9, 1e9), score)),
-        masks: Masks::default(),
+        masks: MaskSource::default(),
     };
     train(&recipe, setup, &toys::options(&run, Start::Resume, 1), &mut Heard::default()).unwrap();
     // Two steps were judged and not committed; 0 is the evaluation after.
@@ -253,7 +253,7 @@ fn many_that_fail_end_the_run_with_a_sample() {
     let setup = Setup {
         policy: Box::new(Gaussian::new([0.0, 0.0])),
         world: toys::world(&recipe, mended),
-        masks: Masks::default(),
+        masks: MaskSource::default(),
     };
     let summary = train(&recipe, setup, &toys::options(&run, Start::Resume, 2), &mut Heard::default()).unwrap();
     assert_eq!(summary.steps, 5, "a failed run goes on once its verifier is mended");
@@ -281,7 +281,7 @@ fn no_verdict_is_asked_for_twice() {
         Setup {
             policy: Box::new(Gaussian::new([0.0, 0.0])),
             world: toys::world(&recipe, verifier),
-            masks: Masks::default(),
+            masks: MaskSource::default(),
         }
     };
     let died = panic::catch_unwind(AssertUnwindSafe(|| {
@@ -392,7 +392,7 @@ fn faulty(run: &Path, steps: std::ops::Range<usize>, how: Broken, heard: &mut He
     let (from, to) = (steps.start - 1, steps.end - 1);
     let policy = Faulty { inner: Bandit::new(), passes: AtomicUsize::new(0), from, to, how };
     let verifier = from_fn("toy", (0.0, 10.0), |view: &View<'_>| f64::from(view.payloads[0][0]));
-    let setup = Setup { policy: Box::new(policy), world: toys::world(&recipe, verifier), masks: Masks::default() };
+    let setup = Setup { policy: Box::new(policy), world: toys::world(&recipe, verifier), masks: MaskSource::default() };
     train(&recipe, setup, &toys::options(run, Start::Fresh, 1), heard)
 }
 
@@ -492,7 +492,7 @@ fn a_policy_that_panics_ends_the_run_and_not_the_process() {
     let setup = Setup {
         policy: Box::new(Panicking(Bandit::new())),
         world: toys::world(&recipe, verifier),
-        masks: Masks::default(),
+        masks: MaskSource::default(),
     };
     let options = toys::options(&folder.path().join("run"), Start::Fresh, 2);
     let error = train(&recipe, setup, &options, &mut Heard::default()).unwrap_err();

@@ -14,7 +14,7 @@ use cohort_core::{Context, Controls, Decoding, Policy, Request, Sampler, Stream}
 use cohort_env::{Item, Origin, Task, from_fn};
 use cohort_model::{Architecture, Blueprint, TextPolicy};
 use cohort_testing::{Asked, Reply, StandIn};
-use cohort_train::{Error, Masks, Recipe, Setup, Summary, observe::Silent, run_dir::Start, train, world::World};
+use cohort_train::{Error, MaskSource, Recipe, Setup, Summary, observe::Silent, run_dir::Start, train, world::World};
 use serde_json::{Value, json};
 
 const END: u32 = 1;
@@ -120,7 +120,7 @@ fn run(server: &StandIn, folder: &Path, start: Start, more: &[&str]) -> Result<S
         |view: &cohort_env::View<'_>| view.tokens.iter().filter(|id| (8..12).contains(*id)).count() as f64 / 4.0;
     let mut world = World { task: task(), ..toys::world(&recipe, from_fn("toy", (0.0, 1.0), reward)) };
     world.controls.stop = vec![END];
-    let setup = Setup { policy: Box::new(policy()) as Box<dyn Policy>, world, masks: Masks::default() };
+    let setup = Setup { policy: Box::new(policy()) as Box<dyn Policy>, world, masks: MaskSource::default() };
     train(&recipe, setup, &toys::options(&folder.join("run"), start, 2), &mut Silent)
 }
 

@@ -7,7 +7,7 @@ use cohort_core::{
 };
 use cohort_env::{View, from_fn};
 use cohort_train::{
-    Error, Masks, Setup, Summary,
+    Error, MaskSource, Setup, Summary,
     observe::{Event, Observer},
     run_dir::Start,
     train,
@@ -98,7 +98,7 @@ fn run(gap: f64, precision: Precision, more: &[&str]) -> Ran {
     let recipe = toys::recipe(&[&["train.steps=3"][..], more].concat());
     let policy = Apart { inner: Bandit::new(), gap, precision };
     let verifier = from_fn("toy", (0.0, 10.0), |view: &View<'_>| f64::from(view.payloads[0][0]));
-    let setup = Setup { policy: Box::new(policy), world: toys::world(&recipe, verifier), masks: Masks::default() };
+    let setup = Setup { policy: Box::new(policy), world: toys::world(&recipe, verifier), masks: MaskSource::default() };
     let mut heard = Heard::default();
     let result = train(&recipe, setup, &toys::options(&run, Start::Fresh, 1), &mut heard);
     let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();

@@ -10,7 +10,7 @@ use cohort_env::{Item, Origin, Task, Verifier, View, from_fn};
 use cohort_model::{Architecture, Blueprint, TextPolicy};
 use cohort_rollout::Independent;
 use cohort_train::{
-    Masks, Recipe, Setup,
+    MaskSource, Recipe, Setup,
     observe::Silent,
     recipe::low::StopInText,
     run_dir::Start,
@@ -109,7 +109,7 @@ fn run(case: Case, more: &[&str]) -> Outcome {
         controls: Controls { stop: vec![1], ..Controls::new(recipe.rollout.decoding, case.max_new_tokens) },
         stop_in_text: StopInText::Exclude,
     };
-    let setup = Setup { policy: Box::new(policy()) as Box<dyn Policy>, world, masks: Masks::default() };
+    let setup = Setup { policy: Box::new(policy()) as Box<dyn Policy>, world, masks: MaskSource::default() };
     let run = folder.path().join("run");
     let summary = train(&recipe, setup, &toys::options(&run, Start::Fresh, 2), &mut Silent).unwrap();
     let lines = |name: &str| -> Vec<Value> {

@@ -30,7 +30,7 @@ pub struct Row {
 /// A number that is no accuracy.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plain {
-    pub name: &'static str,
+    pub name: String,
     pub before: Option<String>,
     pub after: Option<String>,
 }
@@ -49,13 +49,17 @@ pub fn table(run: &Run) -> Option<Table> {
     let mut names: Vec<&String> = [before, after].into_iter().flatten().flat_map(|e| e.accuracy.keys()).collect();
     names.sort_by_key(|name| rank(name));
     names.dedup();
+    // Means of terms have ranges of their own, and strata are told beside the whole.
+    let (parts, names): (Vec<&String>, Vec<&String>) = names.into_iter().partition(|name| name.contains('/'));
     let rows = names.into_iter().map(|name| row(name, before, after)).collect();
     let both = |of: fn(&Evaluation) -> String| (before.map(of), after.map(of));
-    let plain = |name, (before, after)| Plain { name, before, after };
+    let plain = |name: &str, (before, after)| Plain { name: name.to_owned(), before, after };
     let mut plains = vec![
         plain("truncated", both(|e| percent(e.truncated))),
         plain("mean length", both(|e| format!("{} actions", short(e.mean_length)))),
     ];
+    let number = |e: Option<&Evaluation>, name: &str| e.and_then(|e| e.get(name)).map(short);
+    plains.extend(parts.into_iter().map(|name| plain(name, (number(before, name), number(after, name)))));
     if [before, after].into_iter().flatten().any(|e| e.failed > 0) {
         plains.push(plain("failed rewards", both(|e| count(e.failed as u64))));
     }

@@ -1,6 +1,7 @@
 //! From the verdicts of several terms to one number an episode.
 
 pub mod combine;
+mod control;
 pub mod derive;
 mod group;
 mod kl_penalty;
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use combine::Combine;
+pub use control::Control;
 pub use derive::{Derive, Derived};
 pub use kl_penalty::kl_penalty;
 pub use weighted_sum::weighted_sum;
@@ -43,6 +45,8 @@ pub struct RewardRule {
     /// Weight of every term in the combiner. A derived term that is not here has the weight it was declared with. A
     /// term of weight 0 is measured and not summed: whatever it says, the reward stays.
     pub weights: BTreeMap<String, f64>,
+    /// What is done to the combined rewards that were filled in, to see what learns without them.
+    pub control: Control,
 }
 
 impl RewardRule {
@@ -69,6 +73,7 @@ impl RewardRule {
                 }
             }
         }
+        self.control.apply(groups, memory);
         Ok(())
     }
 

@@ -15,6 +15,7 @@ pub mod length;
 mod limits;
 pub mod math;
 mod means;
+pub mod noisy;
 pub mod number;
 pub mod pattern;
 pub mod program;

@@ -99,6 +99,7 @@ verifiers! {
     Command(program::command::Command),
     Http(program::http::Http),
     Judge(judge::Judge),
+    Noisy(super::noisy::Noisy),
 }
 
 #[cfg(test)]

@@ -73,6 +73,7 @@ impl DevMetric {
         let plan = Plan {
             split: Split::Dev,
             limit: recipe.eval.dev_limit,
+            by: recipe.eval.by.as_deref(),
             greedy: Greedy::Yes,
             samples,
             decoding: recipe.rollout.decoding,

@@ -10,6 +10,7 @@ pub use metric::DevMetric;
 use cohort_core::{Decoding, Group, Policy, Stream, interval, pass_at_k};
 use cohort_env::Split;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     error::Error,
@@ -21,10 +22,12 @@ use crate::{
 
 /// What is evaluated.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan {
+pub struct Plan<'a> {
     pub split: Split,
     /// Most prompts, taken from the front of the split.
     pub limit: Option<usize>,
+    /// A column by whose values the numbers are told too.
+    pub by: Option<&'a str>,
     pub greedy: Greedy,
     /// Samples a prompt; 0 for none.
     pub samples: usize,
@@ -42,8 +45,9 @@ pub enum Greedy {
     No,
 }
 
-/// Accuracies in [0, 1] by name (`greedy`, `pass@k`, `avg@n`, `maj@n`), with 95 % intervals.
-/// What was not computed is absent.
+/// Numbers by name, with 95 % intervals: accuracies in [0, 1] (`greedy`, `pass@k`, `avg@n`, `maj@n`) and, in the range of
+/// each reward term, its mean over greedy completions (`reward/TERM`) and over samples (`avg@n/TERM`); verdicts that are
+/// none are left out. By a column each stands as `NAME/VALUE` too, beside `n/VALUE`. What was not computed is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Prompts.
@@ -66,12 +70,13 @@ pub struct Evaluated {
     pub sampled: Vec<Group>,
 }
 
-impl Plan {
+impl<'a> Plan<'a> {
     /// The whole evaluation that a recipe asks for: greedy, and `eval.samples` a prompt.
-    pub fn of_recipe(recipe: &Recipe, split: Split, stream: Stream) -> Self {
+    pub fn of_recipe(recipe: &'a Recipe, split: Split, stream: Stream) -> Self {
         Self {
             split,
             limit: recipe.eval.limit,
+            by: recipe.eval.by.as_deref(),
             greedy: Greedy::Yes,
             samples: recipe.eval.samples,
             decoding: recipe.rollout.decoding,
@@ -107,23 +112,11 @@ impl Plan {
 
     fn summarise(&self, world: &World, n: usize, greedy: &[Group], sampled: &[Group]) -> Evaluation {
         let mut result = Evaluation { n, ..Evaluation::default() };
-        let correct = |group: &Group| group.episodes.iter().filter(|e| world.is_correct(e)).count();
-        if !greedy.is_empty() {
-            let right = greedy.iter().map(correct).sum();
-            result.set("greedy", right as f64 / n as f64, interval::wilson(right, n));
-        }
-        if !sampled.is_empty() {
-            let counts: Vec<usize> = sampled.iter().map(correct).collect();
-            let powers = std::iter::successors(Some(1), |k| Some(k * 2)).take_while(|&k| k <= self.samples);
-            for k in powers {
-                let values: Vec<f64> =
-                    counts.iter().filter_map(|&c| pass_at_k::pass_at_k(self.samples, c, k)).collect();
-                result.mean(&format!("pass@{k}"), &values);
-            }
-            let averages: Vec<f64> = counts.iter().filter_map(|&c| pass_at_k::average(c, self.samples)).collect();
-            result.mean(&format!("avg@{}", self.samples), &averages);
-            let majorities: Vec<f64> = sampled.iter().map(|g| f64::from(majority(world, g))).collect();
-            result.mean(&format!("maj@{}", self.samples), &majorities);
+        let all: (Vec<&Group>, Vec<&Group>) = (greedy.iter().collect(), sampled.iter().collect());
+        self.numbers(world, &all.0, &all.1, "", &mut result);
+        for (value, (greedy, sampled)) in self.strata(world, greedy, sampled) {
+            result.accuracy.insert(format!("n/{value}"), greedy.len().max(sampled.len()) as f64);
+            self.numbers(world, &greedy, &sampled, &format!("/{value}"), &mut result);
         }
         let episodes = || greedy.iter().chain(sampled).flat_map(|g| &g.episodes);
         let count = episodes().count().max(1) as f64;
@@ -132,6 +125,63 @@ impl Plan {
         result.failed = episodes().flat_map(|e| &e.rewards).filter(|r| r.is_failure()).count();
         result
     }
+
+    /// The groups by the values of the column, where there is one; rows without it stand together.
+    fn strata<'g>(&self, world: &World, greedy: &'g [Group], sampled: &'g [Group]) -> BTreeMap<String, Stratum<'g>> {
+        let mut strata: BTreeMap<String, Stratum<'g>> = BTreeMap::new();
+        let Some(column) = self.by else { return strata };
+        let value = |group: &Group| match world.item(self.split, group.key).columns.get(column) {
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None => "absent".to_owned(),
+        };
+        greedy.iter().for_each(|group| strata.entry(value(group)).or_default().0.push(group));
+        sampled.iter().for_each(|group| strata.entry(value(group)).or_default().1.push(group));
+        strata
+    }
+
+    /// The accuracies and the means of every term of some groups, under names that end with `suffix`.
+    fn numbers(&self, world: &World, greedy: &[&Group], sampled: &[&Group], suffix: &str, result: &mut Evaluation) {
+        let correct = |group: &Group| group.episodes.iter().filter(|e| world.is_correct(e)).count();
+        let name = |name: &str| format!("{name}{suffix}");
+        if !greedy.is_empty() {
+            let right = greedy.iter().map(|group| correct(group)).sum();
+            let n = greedy.len();
+            result.set(&name("greedy"), right as f64 / n as f64, interval::wilson(right, n));
+        }
+        if !sampled.is_empty() {
+            let counts: Vec<usize> = sampled.iter().map(|group| correct(group)).collect();
+            let powers = std::iter::successors(Some(1), |k| Some(k * 2)).take_while(|&k| k <= self.samples);
+            for k in powers {
+                let values: Vec<f64> =
+                    counts.iter().filter_map(|&c| pass_at_k::pass_at_k(self.samples, c, k)).collect();
+                result.mean(&name(&format!("pass@{k}")), &values, ACCURACY);
+            }
+            let averages: Vec<f64> = counts.iter().filter_map(|&c| pass_at_k::average(c, self.samples)).collect();
+            result.mean(&name(&format!("avg@{}", self.samples)), &averages, ACCURACY);
+            let majorities: Vec<f64> = sampled.iter().map(|g| f64::from(majority(world, g))).collect();
+            result.mean(&name(&format!("maj@{}", self.samples)), &majorities, ACCURACY);
+        }
+        for (index, term) in world.terms.iter().enumerate() {
+            let of =
+                |groups: &[&Group]| groups.iter().filter_map(|group| mean_of_term(group, index)).collect::<Vec<_>>();
+            let range = term.verifier.range();
+            result.mean(&name(&format!("reward/{}", term.name)), &of(greedy), range);
+            result.mean(&name(&format!("avg@{}/{}", self.samples, term.name)), &of(sampled), range);
+        }
+    }
+}
+
+/// The greedy and the sampled groups of a column's value.
+type Stratum<'g> = (Vec<&'g Group>, Vec<&'g Group>);
+
+const ACCURACY: (f64, f64) = (0.0, 1.0);
+
+/// The mean of a term over the episodes of a group that it scored.
+fn mean_of_term(group: &Group, term: usize) -> Option<f64> {
+    let values = group.episodes.iter().filter_map(|e| e.rewards.get(term)?.value());
+    let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+    (count > 0.0).then(|| sum / count)
 }
 
 /// Whether the most frequent answer of a group is right; a group without answers is not.
@@ -156,7 +206,7 @@ impl Evaluation {
         }
     }
 
-    fn mean(&mut self, name: &str, values: &[f64]) {
+    fn mean(&mut self, name: &str, values: &[f64], range: (f64, f64)) {
         if values.is_empty() {
             return;
         }
@@ -164,12 +214,12 @@ impl Evaluation {
         let interval = if all_binary {
             interval::wilson(values.iter().filter(|&&v| v == 1.0).count(), values.len())
         } else {
-            interval::of_mean(values)
+            interval::of_mean(values, range)
         };
         self.set(name, values.iter().sum::<f64>() / values.len() as f64, interval);
     }
 
-    /// An accuracy by its name.
+    /// A number by its name.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.accuracy.get(name).copied()
     }

@@ -10,7 +10,7 @@ use cohort_core::{
     advantage::Advantage,
     curriculum::Curriculum,
     objective::Objective,
-    reward::{Combine, Derived},
+    reward::{Combine, Control, Derived},
     schedule::Decay,
     weight::Weighting,
 };
@@ -315,6 +315,9 @@ pub struct RewardSection {
     /// Divergence from the reference, taken off the reward. Excludes `objective.kl`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kl: Option<RewardKl>,
+    /// What is done to the combined rewards of a step's batch, to see what learns without them.
+    #[serde(skip_serializing_if = "Control::is_none")]
+    pub control: Control,
     /// Share of a step's episodes whose reward may fail before the run ends.
     pub error_budget: f64,
     /// What stands between generated programs and this machine, for the terms that run them. `"none"` runs them with your rights.
@@ -360,6 +363,7 @@ impl Default for RewardSection {
             terms: BTreeMap::new(),
             derive: Vec::new(),
             kl: None,
+            control: Control::None,
             error_budget: 0.05,
             sandbox: Sandbox::default(),
             on_failure: OnFailure::Exclude,
@@ -397,7 +401,7 @@ pub struct RewardKl {
 pub struct TrainSection {
     /// Steps of the rl stage; the only key that may grow when a run is resumed.
     pub steps: u64,
-    /// Ends the stage at the first step that has sampled this many tokens.
+    /// Ends the stage at the first step that has sampled this many tokens; `decay` then runs over them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u64>,
     /// Ends the stage at the first step that ends after this many seconds of it.
@@ -565,6 +569,9 @@ pub struct EvalSection {
     /// Most dev prompts of those.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dev_limit: Option<usize>,
+    /// A column of the rows: evaluations are told for each of its values too, as `greedy/VALUE`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 impl Default for EvalSection {
@@ -578,6 +585,7 @@ impl Default for EvalSection {
             patience: None,
             min_delta: 0.0,
             dev_limit: None,
+            by: None,
         }
     }
 }

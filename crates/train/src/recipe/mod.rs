@@ -28,8 +28,8 @@ pub use difference::{differing_keys, first_difference};
 pub use error::{Place, RecipeError};
 pub use low::SamplerSource;
 use low::{
-    BadWord, EvalSection, LogSection, Low, NewPolicy, OnFailure, PolicySection, PreflightSection, StopInText,
-    StrategySection, SupervisedSection, TrainSection,
+    BadWord, EvalSection, LogSection, Low, NewPolicy, OnFailure, PolicySection, PreflightSection, RewardSection,
+    RolloutSection, StopInText, StrategySection, SupervisedSection, TrainSection,
 };
 pub use read::{Source, table_of};
 
@@ -219,6 +219,16 @@ impl Recipe {
         RecipeError::Value { place, key, problem, got, hint }
     }
 
+    /// A mask that cannot be had from the run that `policy.train.mask.changed` names.
+    pub(crate) fn refuse_mask(&self, problem: &str) -> RecipeError {
+        let got = match &self.trained.selection {
+            Selection::Mask(masked) => masked.changed.as_str(),
+            Selection::All | Selection::Only(_) | Selection::Freeze(_) | Selection::Lora(_) => "no mask",
+        };
+        let hint = "name the directory that an rl stage from the same start ended with";
+        self.refuse("policy.train.mask.changed", problem, got, hint)
+    }
+
     /// What of the recipe does nothing as it stands, in words: for the opening lines of a run.
     pub fn notes(&self) -> Vec<String> {
         let objective = &self.method.objective;
@@ -326,14 +336,23 @@ impl Recipe {
     /// What determines a cold start: policy, task and the supervised stage. `None` without such a stage.
     pub fn cold_start_text(&self) -> Option<String> {
         let supervised = self.low.supervised.clone().filter(|_| self.supervised.is_some())?;
-        // The sampler and the rewards decide when `until` is reached.
+        // How completions are drawn and the term that says whether they are right decide when `until` is reached.
+        let mut rollout = self.low.rollout.clone();
+        let RolloutSection { strategy, sampler, group_size, .. } = RolloutSection::default();
+        (rollout.strategy, rollout.sampler, rollout.group_size) = (strategy, sampler, group_size);
+        let mut correct = self.low.reward.terms.clone();
+        correct.retain(|name, _| *name == self.correct);
+        correct.values_mut().for_each(|term| (term.weight, term.on_failure) = (1.0, None));
+        let reward = RewardSection { terms: correct, sandbox: self.low.reward.sandbox, ..RewardSection::default() };
+        // A mask is of the rl stage alone.
+        let train = self.low.policy.train.clone().filter(|train| !matches!(train, Selection::Mask(_)));
         let part = Low {
-            policy: self.low.policy.clone(),
+            policy: PolicySection { train, ..self.low.policy.clone() },
             task: self.low.task.clone(),
             data: self.low.data.clone(),
             supervised: Some(supervised),
-            rollout: self.low.rollout.clone(),
-            reward: self.low.reward.clone(),
+            rollout,
+            reward,
             eval: EvalSection { correct: Some(self.correct.clone()), ..EvalSection::default() },
             ..Low::default()
         };

@@ -32,7 +32,7 @@ use crate::{
     evaluate::{DevMetric, Evaluation, Plan},
     ledger::Ledger,
     lock::Lock,
-    mask::Masks,
+    mask::{MaskSource, Masks},
     memory::{self, Load, MemoryPlan, Peak, Wish, available_bytes, peak_rss_bytes},
     observe::{Event, Observer},
     optimizer::Optimizer,
@@ -55,8 +55,8 @@ pub struct Setup {
     /// With its initial weights.
     pub policy: Box<dyn Policy>,
     pub world: World,
-    /// The entries that are trained.
-    pub masks: Masks,
+    /// What of it the rl stage may not move.
+    pub masks: MaskSource,
 }
 
 /// Where and how a run goes.
@@ -144,7 +144,11 @@ pub fn train(recipe: &Recipe, setup: Setup, options: &Options, observer: &mut dy
         return read_summary(&options.run_dir);
     }
     let workers = Workers::new(options.workers.or(recipe.train.workers));
-    let origin = origin_sum(setup.policy.as_ref(), &setup.masks, workers)?;
+    let start = origin_sum(setup.policy.as_ref(), workers)?;
+    let origin = match setup.masks.changed() {
+        Some(changed) => format!("{start} masked by {}", origin_sum(changed, workers)?),
+        None => start.clone(),
+    };
     if let Some(manifest) = &recorded {
         manifest.hold_origin(&options.run_dir, &origin)?;
     }
@@ -162,7 +166,7 @@ pub fn train(recipe: &Recipe, setup: Setup, options: &Options, observer: &mut dy
     directory.manifest.asked_steps = recipe.train.steps;
     directory.manifest.origin_sha256 = Some(origin);
     directory.save_manifest()?;
-    let result = go(recipe, setup, options, workers, directory, ledger, observer);
+    let result = go(recipe, setup, options, workers, directory, ledger, &start, observer);
     if let Err(error) = &result
         && !matches!(error, Error::Interrupted { .. })
     {
@@ -194,6 +198,7 @@ fn go(
     workers: Workers,
     directory: RunDir,
     ledger: Ledger,
+    start: &str,
     observer: &mut dyn Observer,
 ) -> Result<Summary, Error> {
     let world = &setup.world;
@@ -215,7 +220,7 @@ fn go(
         outside: Outside::of_recipe(recipe).map_err(|source| Error::Policy { step: 0, source })?,
         optimizer,
         ema: None,
-        masks: setup.masks,
+        masks: Masks::default(),
         state: StageState::default(),
         observer,
         interrupt: options.interrupt.clone(),
@@ -224,7 +229,8 @@ fn go(
         mark: Instant::now(),
         started: Instant::now(),
     };
-    cold_start(&mut session, options)?;
+    cold_start(&mut session, options, start)?;
+    session.masks = setup.masks.masks(session.policy.as_ref()).map_err(|problem| recipe.refuse_mask(&problem))?;
     let reference = match (recipe.has_reference(), recipe.train.reference) {
         (false, _) => Reference::None,
         (true, ReferenceSection::Frozen) => Reference::Frozen(session.policy.reference()),
@@ -289,7 +295,8 @@ fn divide(
 }
 
 /// Brings the policy to where the rl stage starts: by its own weights, a supervised stage, or the cache of one.
-fn cold_start(session: &mut Session<'_>, options: &Options) -> Result<(), Error> {
+/// `origin` is the sum of what it starts from.
+fn cold_start(session: &mut Session<'_>, options: &Options, origin: &str) -> Result<(), Error> {
     let Some(config) = &session.recipe.supervised else { return Ok(()) };
     if let Some(initial) = session.directory.manifest.initial.clone() {
         let path = session.directory.checkpoints().join(initial);
@@ -299,8 +306,7 @@ fn cold_start(session: &mut Session<'_>, options: &Options) -> Result<(), Error>
     }
     let begun = Instant::now();
     let task = task_sum(session.world);
-    let origin = session.directory.manifest.origin_sha256.clone().unwrap_or_default();
-    let entry = options.cache.as_deref().and_then(|cache| ColdStart::entry(session.recipe, cache, &origin, &task));
+    let entry = options.cache.as_deref().and_then(|cache| ColdStart::entry(session.recipe, cache, origin, &task));
     session.optimizer = Optimizer::new(config.optimizer, session.policy.parameters());
     let cached = entry.as_ref().and_then(|entry| match entry.load(session.policy.as_mut())? {
         Ok(state) => Some(state),

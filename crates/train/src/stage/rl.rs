@@ -5,6 +5,7 @@ use cohort_core::{
     Sample, Stream,
     metric::{Metric, Metrics},
     objective::{Estimator, RatioContext},
+    schedule::Budget,
 };
 use cohort_env::Split;
 
@@ -116,6 +117,15 @@ impl<'a> RlStage<'a> {
         })
     }
 
+    /// What the stage may spend.
+    fn budget(&self, session: &Session<'_>) -> Budget {
+        let train = &self.recipe.train;
+        match train.max_tokens {
+            Some(total) => Budget::Tokens { spent: session.state.sampled_tokens, total },
+            None => Budget::Steps { total: train.steps },
+        }
+    }
+
     /// What methods see of the groups.
     fn comparisons(&self, world: &World, groups: &[Group], ref_logp: Vec<Vec<f64>>) -> Vec<Comparison> {
         let mut comparisons = record::comparisons(&self.recipe.reward, world, groups);
@@ -145,7 +155,7 @@ impl<'a> RlStage<'a> {
             if let (0, Passed::Finite(pass)) = (epoch, &passed) {
                 self.hold_gap(session, batch, &pass.rows, step, metrics)?;
             }
-            let rate = session.optimizer.learning_rate(step, self.recipe.train.steps);
+            let rate = session.optimizer.learning_rate(step, self.budget(session));
             let world = session.world;
             let dump = || record::batch(world, step, groups, Split::Train);
             let Some(pass) = session.update(passed, rate, step, metrics, dump)? else { break };

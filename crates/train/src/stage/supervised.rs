@@ -6,6 +6,7 @@ use cohort_core::{
     curriculum,
     metric::{Metric, Metrics},
     objective::Objective,
+    schedule::Budget,
 };
 use cohort_env::Split;
 use serde_json::json;
@@ -112,7 +113,7 @@ impl Stage for SupervisedStage<'_> {
         timed(&mut seconds.train, || -> Result<(), Error> {
             let passed = batch.pass(session.policy.as_ref(), &self.method, None, session.division, step)?;
             let dump = || json!({ "rows": chosen.iter().map(|&i| items[self.rows[i]].origin.to_string()).collect::<Vec<_>>() });
-            let rate = session.optimizer.learning_rate(step, self.config.section.steps);
+            let rate = session.optimizer.learning_rate(step, Budget::Steps { total: self.config.section.steps });
             session.update(passed, rate, step, &mut metrics, dump).map(drop)
         })?;
         let trained: usize = samples.iter().map(|s| s.actions.len()).sum();
@@ -127,6 +128,7 @@ impl Stage for SupervisedStage<'_> {
         let plan = Plan {
             split: Split::Dev,
             limit: Some(until.prompts),
+            by: None,
             greedy: Greedy::No,
             samples: 1,
             decoding: session.recipe.rollout.decoding,

@@ -7,11 +7,42 @@ use cohort_core::{
     weight::parameter_mask::{ParameterMask, to_bf16},
 };
 use cohort_model::{Compared, Masked};
-use sha2::{Digest, Sha256};
 
 /// A mask for each trained parameter, or none.
 #[derive(Clone, Debug, Default)]
 pub struct Masks(Option<Arc<Vec<ParameterMask>>>);
+
+/// What the masks of the rl stage are made from, when its start is known.
+#[derive(Default)]
+pub enum MaskSource {
+    /// Everything is trained.
+    #[default]
+    None,
+    /// What an earlier rl stage from the same start changed.
+    Changed {
+        /// The policy that it ended with.
+        policy: Box<dyn Policy>,
+        how: Masked,
+    },
+}
+
+impl MaskSource {
+    /// The masks of a stage that starts from `start`: a message where there are none.
+    pub fn masks(&self, start: &dyn Policy) -> Result<Masks, String> {
+        match self {
+            MaskSource::None => Ok(Masks::default()),
+            MaskSource::Changed { policy, how } => Masks::of_change(start, policy.as_ref(), how),
+        }
+    }
+
+    /// The policy that the masks are made from.
+    pub fn changed(&self) -> Option<&dyn Policy> {
+        match self {
+            MaskSource::None => None,
+            MaskSource::Changed { policy, .. } => Some(policy.as_ref()),
+        }
+    }
+}
 
 impl Masks {
     /// The entries that differ between `start` and `changed`, whose parameters are `start`'s: a message where they are
@@ -48,17 +79,6 @@ impl Masks {
         let count = |mask: &ParameterMask| mask.trained().iter().filter(|&&trained| trained).count();
         let (trained, all) = masks.iter().fold((0, 0), |(t, n), mask| (t + count(mask), n + mask.len()));
         Some((1.0 - trained as f64 / all.max(1) as f64, trained))
-    }
-
-    /// SHA-256 of all masks; `None` without any.
-    pub fn sum(&self) -> Option<[u8; 32]> {
-        let mut sum = Sha256::new();
-        for mask in self.0.as_ref()?.iter() {
-            mask.trained()
-                .chunks(1 << 16)
-                .for_each(|part| sum.update(part.iter().map(|&m| u8::from(m)).collect::<Vec<_>>()));
-        }
-        Some(sum.finalize().into())
     }
 
     /// `g <- m g`.

@@ -10,7 +10,7 @@ pub(crate) mod worker;
 
 pub use block::DeadSamples;
 pub use division::{Division, Parallel};
-pub use mask::Masks;
+pub use mask::{MaskSource, Masks};
 pub use worker::Workers;
 
 use std::ops::Range;

@@ -1,6 +1,6 @@
 //! AdamW over the parameters of a policy.
 
-use cohort_core::{Gradient, ParameterInfo, Policy};
+use cohort_core::{Gradient, ParameterInfo, Policy, schedule::Budget};
 use cohort_kernels::{AdamW, Team};
 
 use crate::{mask::Masks, recipe::OptimizerConfig};
@@ -19,9 +19,9 @@ impl Optimizer {
         Self { config, first: zeros(), second: zeros(), updates: 0 }
     }
 
-    /// The learning rate of `step` (from 1) of `total`.
-    pub fn learning_rate(&self, step: u64, total: u64) -> f64 {
-        self.config.lr * self.config.schedule.factor(step, total)
+    /// The learning rate of `step` (from 1) of a stage with this budget.
+    pub fn learning_rate(&self, step: u64, budget: Budget) -> f64 {
+        self.config.lr * self.config.schedule.factor(step, budget)
     }
 
     /// One update: the gradient is scaled down to the clipping norm, then AdamW, in place. `norm` is the gradient's. What

@@ -40,7 +40,12 @@ pub(in crate::recipe) fn method(source: &Source) -> Result<Method, RecipeError> 
         }
     }
     let method = Method {
-        reward: RewardRule { derive: low.reward.derive.clone(), combine: low.reward.combine.clone(), weights },
+        reward: RewardRule {
+            derive: low.reward.derive.clone(),
+            combine: low.reward.combine.clone(),
+            weights,
+            control: low.reward.control,
+        },
         reward_kl: low.reward.kl.map(|kl| kl.coefficient),
         advantage: low.advantage.clone(),
         weight: low.weight.clone(),
