@@ -3,6 +3,7 @@
 mod adapters;
 mod algorithms;
 mod architectures;
+mod arms;
 mod asked;
 mod bench;
 mod best;

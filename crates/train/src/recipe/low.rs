@@ -17,6 +17,7 @@ use cohort_core::{
 use cohort_env::{Sandbox, task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
 use cohort_model::{Prompts, Selection};
 use cohort_rollout::ServerConfig;
+use cohort_zoo::{claim::Claim, system::System};
 use serde::{Deserialize, Serialize};
 
 use crate::{ema::EmaSection, evaluate::DevMetric, update::DeadSamples};
@@ -66,6 +67,12 @@ pub struct Low {
     /// What is written beside the metrics of the run directory.
     #[serde(skip_serializing_if = "LogSection::is_default")]
     pub log: LogSection,
+    /// Of a zoo recipe: the published system that it is of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system: Option<System>,
+    /// Of a zoo recipe: what is claimed, against which baseline, and how that is judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
 }
 
 /// Where tensors live.

@@ -16,6 +16,7 @@ use cohort_core::{
 use cohort_env::{Sandbox, task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
 use cohort_model::{Prompts, Selection};
 use cohort_rollout::ServerConfig;
+use cohort_zoo::{claim::Claim, system::System};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -281,6 +282,16 @@ impl Recipe {
         }
     }
 
+    /// What is claimed of it, and of which system it is.
+    pub fn claim(&self) -> Option<&Claim> {
+        self.low.claim.as_ref()
+    }
+
+    /// The published system that it is of.
+    pub fn system(&self) -> Option<&System> {
+        self.low.system.as_ref()
+    }
+
     /// What a checkpoint's card says.
     pub fn provenance(&self, stage: &str, step: u64) -> Provenance {
         let base = match &self.policy {
@@ -320,6 +331,8 @@ impl Recipe {
         let mut low = self.low.clone();
         low.train.steps = 0;
         low.train.workers = None;
+        // What is said of a run changes nothing in it.
+        (low.system, low.claim) = (None, None);
         (low.train.parallel, low.train.activations) = Default::default();
         if let SamplerSource::Server(server) = &mut low.rollout.sampler {
             // Only what is drawn and pushed is of the run; where and how patiently the server is asked is not.

@@ -39,6 +39,7 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
     let method = method(&source)?;
     group_size(&check, low)?;
     let optimizer = train(&check, low)?;
+    let max_tokens = max_tokens(&check, low)?;
     let correct = correct(&check, low)?;
     evaluation(&check, low)?;
     let has_reference = method.reads_reference() || method.objective.reads_kl_ref();
@@ -51,6 +52,7 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
     let mut low = low.clone();
     low.eval.correct = Some(correct.clone());
     low.objective.at = Some(at);
+    low.train.max_tokens = max_tokens;
     low.stages = Some(supervised.iter().map(|_| StageName::Supervised).chain([StageName::Rl]).collect());
     Ok(Recipe {
         name: low.name.clone(),
@@ -88,6 +90,20 @@ fn task(check: &Check<'_>, low: &Low) -> Result<TaskSource, RecipeError> {
             "give data.path = \"FILE.jsonl\"",
         ),
         (Some(_), Some(_)) => check.fail("data", "contradicts [task]", "both", "remove one: a task makes its own data"),
+    }
+}
+
+/// The tokens that the rl stage may sample: a claim's budget is one.
+fn max_tokens(check: &Check<'_>, low: &Low) -> Result<Option<u64>, RecipeError> {
+    let claimed = low.claim.as_ref().and_then(|claim| claim.tokens);
+    match (claimed, low.train.max_tokens) {
+        (Some(claimed), Some(given)) if claimed != given => check.fail(
+            "train.max_tokens",
+            "contradicts claim.tokens",
+            given,
+            &format!("leave it out: a claim's budget is the stage's, {claimed} tokens"),
+        ),
+        (claimed, given) => Ok(claimed.or(given)),
     }
 }
 
