@@ -1,11 +1,13 @@
 //! `reward.control`: the reward made worthless on purpose, to see what learns without it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     memory::Memory,
     random::{Stream, permutation},
-    trajectory::Comparison,
+    trajectory::{Comparison, Trajectory},
 };
 
 /// What becomes of the combined rewards before they are compared.
@@ -48,21 +50,14 @@ fn permute(groups: &mut [Comparison], step: u32) {
 
 /// The members of every episode that has a reward, as places (group, trajectory).
 fn episodes(groups: &[Comparison]) -> Vec<Vec<(usize, usize)>> {
-    let mut episodes: Vec<((usize, usize), Vec<(usize, usize)>)> = Vec::new();
+    let mut episodes: BTreeMap<(usize, usize), Vec<(usize, usize)>> = BTreeMap::new();
     for (g, group) in groups.iter().enumerate() {
-        let first = episodes.len();
-        for (t, trajectory) in group.trajectories.iter().enumerate() {
-            if !trajectory.is_member() || trajectory.reward.is_none() {
-                continue;
-            }
-            let episode = (g, trajectory.episode);
-            match episodes[first..].iter_mut().find(|(of, _)| *of == episode) {
-                Some((_, places)) => places.push((g, t)),
-                None => episodes.push((episode, vec![(g, t)])),
-            }
+        let rewarded = |(_, t): &(usize, &Trajectory)| t.is_member() && t.reward.is_some();
+        for (t, trajectory) in group.trajectories.iter().enumerate().filter(rewarded) {
+            episodes.entry((g, trajectory.episode)).or_default().push((g, t));
         }
     }
-    episodes.into_iter().map(|(_, places)| places).collect()
+    episodes.into_values().collect()
 }
 
 #[cfg(test)]
@@ -70,7 +65,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::trajectory::{Role, Trajectory};
+    use crate::trajectory::Role;
 
     fn group(rewards: &[Option<f64>]) -> Comparison {
         let member = |(episode, &reward)| Trajectory { episode, reward, ..Trajectory::default() };
