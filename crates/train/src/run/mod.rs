@@ -166,7 +166,7 @@ pub fn train(recipe: &Recipe, setup: Setup, options: &Options, observer: &mut dy
     directory.manifest.asked_steps = recipe.train.steps;
     directory.manifest.origin_sha256 = Some(origin);
     directory.save_manifest()?;
-    let result = go(recipe, setup, options, workers, directory, ledger, &start, observer);
+    let result = go(recipe, setup, options, workers, Opened { directory, ledger, start }, observer);
     if let Err(error) = &result
         && !matches!(error, Error::Interrupted { .. })
     {
@@ -191,14 +191,20 @@ fn read_summary(path: &Path) -> Result<Summary, Error> {
     serde_json::from_slice(&bytes).map_err(|e| Error::io(path.display().to_string())(e.into()))
 }
 
+/// A run directory that is this process's.
+struct Opened {
+    directory: RunDir,
+    ledger: Ledger,
+    /// The sum of the policy's initial weights.
+    start: String,
+}
+
 fn go(
     recipe: &Recipe,
     setup: Setup,
     options: &Options,
     workers: Workers,
-    directory: RunDir,
-    ledger: Ledger,
-    start: &str,
+    Opened { directory, ledger, start }: Opened,
     observer: &mut dyn Observer,
 ) -> Result<Summary, Error> {
     let world = &setup.world;
@@ -229,7 +235,7 @@ fn go(
         mark: Instant::now(),
         started: Instant::now(),
     };
-    cold_start(&mut session, options, start)?;
+    cold_start(&mut session, options, &start)?;
     session.masks = setup.masks.masks(session.policy.as_ref()).map_err(|problem| recipe.refuse_mask(&problem))?;
     let reference = match (recipe.has_reference(), recipe.train.reference) {
         (false, _) => Reference::None,
