@@ -1,5 +1,6 @@
 //! How a claim is proved: the `[claim]` and `[system]` sections of a recipe, the two arms that a claim compares, the
-//! statistics of paired seeds, the verdict, the lines of `results/NAME.jsonl`, and what is written of them.
+//! statistics of paired seeds, the verdict, the lines of `results/NAME.jsonl`, and what is written of them; and tasks
+//! that make their own data.
 //!
 //! Everything here is pure: tables and numbers in, tables, numbers and texts out. The binary starts processes.
 
@@ -8,6 +9,7 @@ pub mod results;
 pub mod statistics;
 pub mod system;
 pub mod systems;
+pub mod task;
 pub mod verdict;
 
 pub use claim::Claim;

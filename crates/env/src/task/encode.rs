@@ -20,7 +20,7 @@ impl Limits {
 }
 
 /// Encodes prompts and solutions.
-pub(crate) struct Encoder<'a> {
+pub struct Encoder<'a> {
     pub codec: &'a dyn Codec,
     pub limits: Limits,
     /// The recipe's own limit on prompts.
@@ -29,6 +29,9 @@ pub(crate) struct Encoder<'a> {
 
 impl Encoder<'_> {
     /// The context of a prompt that `key` gave.
+    ///
+    /// # Errors
+    /// A text that is empty, has no ids, or is too long.
     pub fn prompt(&self, key: &'static str, text: &str) -> Result<Context, RowFault> {
         let ids = self.ids(key, text)?;
         let (limit, by) = match self.max_prompt_tokens {
@@ -42,6 +45,9 @@ impl Encoder<'_> {
     }
 
     /// The ids of a worked solution after a prompt, with the end of the sequence.
+    ///
+    /// # Errors
+    /// As those of [`Encoder::prompt`].
     pub fn solution(&self, key: &'static str, text: &str, prompt: &Context) -> Result<Vec<u32>, RowFault> {
         let mut ids = self.ids(key, text)?;
         ids.extend(self.codec.end_of_sequence());

@@ -61,6 +61,8 @@ pub enum TaskError {
     Contradiction { first: &'static str, second: &'static str, why: &'static str },
     #[error("`{keys}` set aside {set_aside} of {rows} rows: at least one must be left to train on")]
     NothingToTrainOn { keys: &'static str, set_aside: usize, rows: usize },
+    #[error("`{key}` {problem}, and is {got}: {hint}")]
+    Refused { key: String, problem: String, got: String, hint: String },
     #[error("`{key}` is not a template{}: {reason}", line.map(|l| format!(" (its line {l})")).unwrap_or_default())]
     Template { key: &'static str, line: Option<usize>, reason: String },
     #[error(
@@ -80,6 +82,7 @@ impl TaskError {
             | TaskError::Contradiction { .. }
             | TaskError::Template { .. }
             | TaskError::NoSuchChatTemplate { .. }
+            | TaskError::Refused { .. }
             | TaskError::NothingToTrainOn { .. } => Fault::Recipe,
             TaskError::Unreadable { .. }
             | TaskError::Directory { .. }

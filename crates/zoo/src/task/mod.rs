@@ -1,0 +1,16 @@
+//! Tasks that make their own data, for the zoo's systems and whoever else can use them.
+//!
+//! A generator is a section of the recipe with parameters of shape (levels, styles, shares), no special case of a system.
+//! Its items are a function of the parameters alone: all draws are counter-based, splits are disjoint by prompt, and what
+//! cannot be made as asked is refused. Items come with worked solutions for a supervised stage, which need not be right: how
+//! often they are, and in which habits they are written, is what a cold start takes over.
+
+mod chains;
+mod draw;
+mod fractions;
+mod items;
+mod lookup;
+
+pub use chains::{Chains, Form, Level, Operator, Share, Style};
+pub use fractions::Fractions;
+pub use lookup::Lookup;
