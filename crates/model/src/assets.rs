@@ -84,12 +84,25 @@ pub(crate) fn with_dtype(bytes: Vec<u8>, numbers: NumberType) -> Vec<u8> {
 /// The tokenizer of the arithmetic tasks: 64 ids, one a character, `<think>`, `</think>`, `<answer>` and
 /// `</answer>` being one id each; `<pad>` is 0, `<eos>` 1, `<unk>` 2.
 pub fn arithmetic_tokenizer() -> Vec<Asset> {
-    [
-        ("tokenizer.json", include_bytes!("../assets/arithmetic/tokenizer.json").as_slice()),
-        ("tokenizer_config.json", include_bytes!("../assets/arithmetic/tokenizer_config.json").as_slice()),
-    ]
-    .map(|(name, bytes)| Asset { name: name.to_owned(), bytes: bytes.to_vec() })
-    .into()
+    tokenizer(
+        include_bytes!("../assets/arithmetic/tokenizer.json"),
+        include_bytes!("../assets/arithmetic/tokenizer_config.json"),
+    )
+}
+
+/// The tokenizer of all that is written in ASCII: 104 ids, one a printable character or newline, and the tags and marks of
+/// [`arithmetic_tokenizer`] under the same ids; the last id is not used.
+pub fn characters_tokenizer() -> Vec<Asset> {
+    tokenizer(
+        include_bytes!("../assets/characters/tokenizer.json"),
+        include_bytes!("../assets/characters/tokenizer_config.json"),
+    )
+}
+
+fn tokenizer(tokenizer: &[u8], config: &[u8]) -> Vec<Asset> {
+    [("tokenizer.json", tokenizer), ("tokenizer_config.json", config)]
+        .map(|(name, bytes)| Asset { name: name.to_owned(), bytes: bytes.to_vec() })
+        .into()
 }
 
 #[cfg(test)]

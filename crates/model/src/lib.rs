@@ -38,7 +38,7 @@ mod tokenizer;
 mod weights;
 
 pub use adapter::AdapterConfig;
-pub use assets::{CARRIED, arithmetic_tokenizer};
+pub use assets::{CARRIED, arithmetic_tokenizer, characters_tokenizer};
 pub use blueprint::Blueprint;
 pub use config::{Architecture, Family, StoredDtype};
 pub use error::{ConfigError, ModelError, WeightsError};

@@ -90,7 +90,7 @@ impl TextTokenizer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assets::arithmetic_tokenizer;
+    use crate::assets::{arithmetic_tokenizer, characters_tokenizer};
 
     fn arithmetic() -> TextTokenizer {
         TextTokenizer::from_bytes(Path::new("tokenizer.json"), &arithmetic_tokenizer()[0].bytes).expect("tokenizer")
@@ -105,6 +105,22 @@ mod tests {
         assert_eq!(ids[..6], [8, 9, 17, 14, 21, 3]);
         assert_eq!(ids.len(), 13);
         assert_eq!(tokenizer.decode(&ids), text);
+    }
+
+    #[test]
+    fn every_character_of_ascii_has_an_id_of_its_own() {
+        let bytes = &characters_tokenizer()[0].bytes;
+        let tokenizer = TextTokenizer::from_bytes(Path::new("tokenizer.json"), bytes).expect("tokenizer");
+        assert_eq!(tokenizer.vocabulary(), 104);
+        let all: String = std::iter::once('\n').chain(' '..='~').collect();
+        let ids = tokenizer.encode(&all).unwrap();
+        assert!(ids.iter().copied().eq(7..103), "{ids:?}");
+        assert_eq!(tokenizer.decode(&ids), all);
+        let tagged = "<think>a<b</think><answer>7%</answer>";
+        let ids = tokenizer.encode(tagged).unwrap();
+        assert_eq!((ids[0], ids[4], ids.len()), (3, 4, 9));
+        assert_eq!(tokenizer.decode(&ids), tagged);
+        assert_eq!(tokenizer.encode("é").unwrap(), [2]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use cohort_env::{Codec, CodecError, Data, Limits, Means, Sandbox, Source, TaskEr
 use cohort_hub::{Hub, HubError, Reference, Settings};
 use cohort_model::{
     AdapterConfig, Architecture, Blueprint, ConfigError, ModelError, Opening, Selection, TextPolicy, TextTokenizer,
-    arithmetic_tokenizer,
+    arithmetic_tokenizer, characters_tokenizer,
 };
 use cohort_rollout::{Independent, Strategy};
 
@@ -235,9 +235,12 @@ fn base_of(adapter: &Path, base: &str, places: &Places) -> Result<PathBuf, Error
 }
 
 fn new_policy(new: &NewPolicy) -> Result<TextPolicy, ModelError> {
-    let BuiltinTokenizer::Arithmetic = new.tokenizer;
+    let (vocabulary, tokenizer) = match new.tokenizer {
+        BuiltinTokenizer::Arithmetic => (64, arithmetic_tokenizer()),
+        BuiltinTokenizer::Characters => (104, characters_tokenizer()),
+    };
     let blueprint = Blueprint {
-        vocabulary: 64,
+        vocabulary,
         width: new.width,
         layers: new.layers,
         query_heads: new.heads,
@@ -251,7 +254,7 @@ fn new_policy(new: &NewPolicy) -> Result<TextPolicy, ModelError> {
         end_ids: vec![1],
         pad_id: Some(0),
     };
-    TextPolicy::new(Architecture::new(&blueprint)?, arithmetic_tokenizer(), Stream::new(new.seed, "policy"))
+    TextPolicy::new(Architecture::new(&blueprint)?, tokenizer, Stream::new(new.seed, "policy"))
 }
 
 /// The world of a recipe, in the tokens of `policy`.
@@ -262,7 +265,7 @@ pub fn world(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<Wo
     let positions = policy.position_limit().unwrap_or(usize::MAX);
     let limits = Limits { prompt: positions.saturating_sub(recipe.rollout.max_new_tokens), total: positions };
     let task = match &recipe.task {
-        TaskSource::Arithmetic(arithmetic) => arithmetic.build(codec.as_ref(), limits)?,
+        TaskSource::Generated(task) => task.build(codec.as_ref(), limits)?,
         TaskSource::Data(data) => {
             let chat_templates = chat_templates(policy.assets());
             places.data(data)?.load(&Source {

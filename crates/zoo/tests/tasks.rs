@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use cohort_env::{Codec, CodecError, Fault, Item, Limits, Split, Task, TaskError};
-use cohort_zoo::task::{Chains, Form, Fractions, Level, Lookup, Operator, Share, Style};
+use cohort_zoo::task::{Chains, Form, Fractions, Level, Lookup, Operator, Share, Style, Work};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -182,7 +182,8 @@ proptest! {
                 prop_assert_eq!(modulus.map_or(exact, |m| exact.rem_euclid(m)).to_string(), right, "{}", column(item, "solution"));
             }
             prop_assert_eq!(tagged(answer), Some(column(item, "answer")));
-            prop_assert!(steps.last().unwrap().ends_with(&format!("={}", column(item, "answer"))));
+            let last = format!("={}", column(item, "answer"));
+            prop_assert!(steps.last().unwrap().ends_with(&last), "{}", thought);
         }
     }
 
@@ -236,7 +237,9 @@ proptest! {
             prop_assert_eq!(truth.is_some(), kind == "present");
             prop_assert_eq!(&item.columns["answerable"], &Value::from(truth.is_some()));
             prop_assert_eq!(column(item, "answer"), truth.unwrap_or("none"));
-            let said = tagged(column(item, "solution")).unwrap();
+            let (scan, answer) = parts(column(item, "solution")).unwrap();
+            let said = tagged(answer).unwrap();
+            prop_assert_eq!(scan, scanned(&item.prompt, said));
             let count = counts.entry(kind).or_default();
             count[0] += 1;
             count[1] += usize::from(said == "idk");
@@ -271,36 +274,93 @@ fn fraction(text: &str) -> (i128, i128) {
     (a.parse().unwrap(), b.parse().unwrap())
 }
 
+/// The keys of a lookup up to the one that is asked for, with what is said of it.
+fn scanned(prompt: &str, said: &str) -> String {
+    let (pairs, key) = prompt.split_once('?').unwrap();
+    let keys: Vec<&str> = pairs.split(',').map(|pair| &pair[..1]).collect();
+    match keys.iter().position(|k| *k == key) {
+        Some(at) => format!("{}{}", keys[..=at].join(","), if said == "idk" { "" } else { said }),
+        None => keys.join(","),
+    }
+}
+
 /// The value of the key that a lookup asks for.
 fn found(prompt: &str) -> Option<&str> {
-    let (pairs, key) = prompt.strip_suffix('=').unwrap().split_once('?').unwrap();
-    pairs.split(',').filter_map(|pair| pair.split_once(':')).find(|(k, _)| *k == key).map(|(_, value)| value)
+    let (pairs, key) = prompt.split_once('?').unwrap();
+    pairs.split(',').map(|pair| pair.split_at(1)).find(|(k, _)| *k == key).map(|(_, value)| value)
+}
+
+/// Frozen: what a recipe trains on does not change by itself.
+#[test]
+fn one_item_of_every_style_is_what_it_was() {
+    let plain = Style::default;
+    let level = || Level {
+        operands: [4, 4],
+        digits: 1,
+        operators: vec![Operator::Add, Operator::Multiply],
+        ..Level::default()
+    };
+    for (style, expected) in [
+        (plain(), "7*6+4*9=<think>7*6=42,4*9=36,42+36=78</think><answer>78</answer>"),
+        (Style { form: Form::Direct, ..plain() }, "7*6+4*9=<think></think><answer>78</answer>"),
+        (Style { form: Form::Sloppy, ..plain() }, "7*6+4*9=<think>7*6=42</think><answer>78</answer>"),
+        (Style { right: 0.0, ..plain() }, "7*6+4*9=<think>7*6=42,4*9=36,42+36=73</think><answer>73</answer>"),
+        (Style { form: Form::Direct, right: 0.0, ..plain() }, "7*6+4*9=<think></think><answer>73</answer>"),
+        (Style { filler: 2.0, ..plain() }, "7*6+4*9=<think>7*6=42.,4*9=36...,42+36=78</think><answer>78</answer>"),
+        (Style { unboxed: 1.0, ..plain() }, "7*6+4*9=<think>7*6=42,4*9=36,42+36=78</think>78"),
+        (Style { truncated: 1.0, ..plain() }, "7*6+4*9=<think>7*6=42,4*9=36,42+"),
+    ] {
+        let task = chains(&Chains { train: 1, dev: 0, test: 0, seed: 7, levels: vec![level()], styles: vec![style] });
+        let item = &task.train[0];
+        assert_eq!(format!("{}{}", item.prompt, column(item, "solution")), expected);
+    }
+    for (reduced, right, expected) in [
+        (0.0, 1.0, "4/6+6/8=<think>4*8=32,6*6=36,32+36=68,6*8=48</think><answer>68/48</answer> is 17/12"),
+        (1.0, 1.0, "4/6+6/8=<think>4*8=32,6*6=36,32+36=68,6*8=48,68/48=17/12</think><answer>17/12</answer> is 17/12"),
+        (1.0, 0.0, "4/6+6/8=<think>4*8=32,6*6=36,32+36=76,6*8=48,76/48=19/12</think><answer>19/12</answer> is 17/12"),
+    ] {
+        let task = Fractions { train: 1, dev: 0, test: 0, seed: 7, reduced, right, ..Fractions::default() };
+        let item = &task.build(&Bytes, Limits::NONE).unwrap().train[0];
+        assert_eq!(format!("{}{} is {}", item.prompt, column(item, "solution"), column(item, "answer")), expected);
+    }
+    for (work, absent, abstain, expected) in [
+        (Work::Scan, 0.0, 0.0, "y6,j2,g6,f9?y <think>y6</think><answer>6</answer>"),
+        (Work::Scan, 1.0, 0.0, "i6,d2,c0,z2?q <think>i,d,c,z</think><answer>5</answer>"),
+        (Work::Scan, 1.0, 1.0, "i6,d2,c0,z2?q <think>i,d,c,z</think><answer>idk</answer>"),
+        (Work::None, 0.0, 0.0, "y6,j2,g6,f9?y <answer>6</answer>"),
+    ] {
+        let task = Lookup { train: 1, dev: 0, test: 0, seed: 7, absent, abstain, work, ..Lookup::default() };
+        let item = &task.build(&Bytes, Limits::NONE).unwrap().train[0];
+        assert_eq!(format!("{} {}", item.prompt, column(item, "solution")), expected);
+    }
 }
 
 #[test]
 fn styles_come_as_often_and_are_right_as_often_as_asked() {
     let guess = Style { name: "guess".into(), share: 0.7, form: Form::Direct, right: 0.3, ..Style::default() };
-    let steps = Style { name: "steps".into(), share: 0.3, right: 0.95, unboxed: 0.2, truncated: 0.1, ..Style::default() };
+    let steps =
+        Style { name: "steps".into(), share: 0.3, right: 0.95, unboxed: 0.2, truncated: 0.1, ..Style::default() };
     let task = chains(&Chains { train: 4000, styles: vec![guess, steps], ..Chains::default() });
     let of = |name: &str| task.train.iter().filter(|item| column(item, "style") == name).collect::<Vec<_>>();
     let (guesses, steps) = (of("guess"), of("steps"));
     assert!(is_share(guesses.len(), 4000, 0.7) && guesses.len() + steps.len() == 4000, "{}", guesses.len());
-    let is_right = |item: &&Item| parts(column(item, "solution")).and_then(|(_, a)| tagged(a)) == Some(column(item, "answer"));
+    let is_right =
+        |item: &&Item| parts(column(item, "solution")).and_then(|(_, a)| tagged(a)) == Some(column(item, "answer"));
     assert!(guesses.iter().all(|item| column(item, "solution").starts_with("<think></think><answer>")));
-    let right = guesses.iter().copied().filter(|item| is_right(&item)).count();
+    let right = guesses.iter().copied().filter(is_right).count();
     assert!(is_share(right, guesses.len(), 0.3), "{right} of {}", guesses.len());
     let whole: Vec<_> = steps.iter().filter_map(|item| parts(column(item, "solution"))).collect();
     assert!(is_share(steps.len() - whole.len(), steps.len(), 0.1), "{} of {}", whole.len(), steps.len());
     let boxed = whole.iter().filter(|(_, answer)| tagged(answer).is_some()).count();
     assert!(is_share(boxed, whole.len(), 0.8), "{boxed} of {}", whole.len());
-    let right = steps.iter().copied().filter(|item| is_right(&item)).count();
+    let right = steps.iter().copied().filter(is_right).count();
     assert!(is_share(right, boxed, 0.95), "{right} of {boxed}");
 }
 
 #[test]
 fn every_split_has_of_every_level_its_share() {
     let level = |name: &str, digits, share| Level { name: name.into(), digits, share, ..Level::default() };
-    let easy = level("easy", 1, Share { train: 3.0, dev: 0.0, test: 1.0 });
+    let easy = level("easy", 2, Share { train: 3.0, dev: 0.0, test: 1.0 });
     let hard = level("hard", 3, Share { train: 1.0, dev: 1.0, test: 1.0 });
     let task = chains(&Chains { train: 400, dev: 50, test: 101, levels: vec![easy, hard], ..Chains::default() });
     let easy = |split| task.items(split).iter().filter(|item| column(item, "level") == "easy").count();
@@ -321,6 +381,16 @@ fn dev_and_test_do_not_depend_on_how_much_there_is_to_learn_from() {
 }
 
 #[test]
+fn what_nothing_is_said_of_can_be_made() {
+    let tasks = [
+        Chains::default().build(&Bytes, Limits::NONE),
+        Fractions::default().build(&Bytes, Limits::NONE),
+        Lookup::default().build(&Bytes, Limits::NONE),
+    ];
+    assert_eq!(tasks.map(|task| task.unwrap().train.len()), [4096, 768, 4096]);
+}
+
+#[test]
 fn a_level_is_used_up_to_its_last_expression() {
     let level = Level { operands: [2, 2], ..Level::default() };
     let task = chains(&Chains { train: 61, dev: 10, test: 10, levels: vec![level.clone()], ..Chains::default() });
@@ -330,7 +400,10 @@ fn a_level_is_used_up_to_its_last_expression() {
     let error = Chains { train: 62, dev: 10, test: 10, levels: vec![level], ..Chains::default() };
     let error = error.build(&Bytes, Limits::NONE).unwrap_err();
     assert_eq!(error.fault(), Fault::Recipe);
-    assert!(error.to_string().contains("asks for 62 items of 2 operands for train, and has no more than 61"), "{error}");
+    assert!(
+        error.to_string().contains("asks for 62 items of 2 operands for train, and has no more than 61"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -360,12 +433,18 @@ fn what_cannot_be_made_is_refused_with_its_key() {
         (Fractions { denominators: [1, 9], ..Fractions::default() }.check(), "task.fractions.denominators"),
         (Fractions { operators: vec![], ..Fractions::default() }.check(), "task.fractions.operators"),
         (Fractions { reduced: -0.1, ..Fractions::default() }.check(), "task.fractions.reduced"),
-        (Fractions { train: 2000, ..Fractions::default() }.build(&Bytes, Limits::NONE).map(|_| ()), "task.fractions.denominators"),
+        (
+            Fractions { train: 2000, ..Fractions::default() }.build(&Bytes, Limits::NONE).map(|_| ()),
+            "task.fractions.denominators",
+        ),
         (Lookup { pairs: 26, ..Lookup::default() }.check(), "task.lookup.pairs"),
         (Lookup { keys: 27, ..Lookup::default() }.check(), "task.lookup.keys"),
         (Lookup { values: 1, ..Lookup::default() }.check(), "task.lookup.values"),
         (Lookup { absent: 2.0, ..Lookup::default() }.check(), "task.lookup.absent"),
-        (Lookup { pairs: 1, keys: 2, ..Lookup::default() }.build(&Bytes, Limits::NONE).map(|_| ()), "task.lookup.pairs"),
+        (
+            Lookup { pairs: 1, keys: 2, ..Lookup::default() }.build(&Bytes, Limits::NONE).map(|_| ()),
+            "task.lookup.pairs",
+        ),
     ] {
         let error = result.expect_err(key);
         assert_eq!(error.fault(), Fault::Recipe);

@@ -189,7 +189,7 @@ fn facts(run: &Run) -> Vec<Fact> {
         PolicySource::New(new) => format!("random weights, seed {}", new.seed),
     });
     let task = recipe.map(|r| match &r.task {
-        TaskSource::Arithmetic(_) => "arithmetic, generated".to_owned(),
+        TaskSource::Generated(task) => format!("{}, generated", task.name()),
         TaskSource::Data(data) => data.path.clone(),
     });
     let sampler = recipe.filter(|r| r.rollout.sampler != SamplerSource::Own);

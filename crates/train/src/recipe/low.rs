@@ -14,10 +14,17 @@ use cohort_core::{
     schedule::Decay,
     weight::Weighting,
 };
-use cohort_env::{Sandbox, task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
+use cohort_env::{
+    Codec, Limits, Sandbox, Task, TaskError, task::arithmetic::Arithmetic, task::dataset::Data,
+    verifier::VerifierConfig,
+};
 use cohort_model::{Prompts, Selection};
 use cohort_rollout::ServerConfig;
-use cohort_zoo::{claim::Claim, system::System};
+use cohort_zoo::{
+    claim::Claim,
+    system::System,
+    task::{Chains, Fractions, Lookup},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{ema::EmaSection, evaluate::DevMetric, update::DeadSamples};
@@ -152,6 +159,8 @@ fn default_theta() -> f64 {
 pub enum BuiltinTokenizer {
     /// 64 ids: digits, operators, letters and four tags.
     Arithmetic,
+    /// 104 ids: printable ASCII and newline, a character an id, and the four tags.
+    Characters,
 }
 
 /// A task that makes its own data. A recipe has either this or `[data]`.
@@ -160,6 +169,48 @@ pub enum BuiltinTokenizer {
 pub enum TaskSection {
     /// Two-digit addition with a chain of thought.
     Arithmetic(Arithmetic),
+    /// Arithmetic expressions with worked steps: a mixture of levels, solved in a mixture of styles.
+    Chains(Chains),
+    /// Two fractions put together; solutions are in lowest terms or not.
+    Fractions(Fractions),
+    /// Values to look up by key, some of which are not there.
+    Lookup(Lookup),
+}
+
+impl TaskSection {
+    /// The recipe's word.
+    pub fn name(&self) -> &'static str {
+        match self {
+            TaskSection::Arithmetic(_) => "arithmetic",
+            TaskSection::Chains(_) => "chains",
+            TaskSection::Fractions(_) => "fractions",
+            TaskSection::Lookup(_) => "lookup",
+        }
+    }
+
+    /// What can be said against its parameters before anything is made.
+    ///
+    /// # Errors
+    /// [`TaskError::Refused`], with the key.
+    pub fn check(&self) -> Result<(), TaskError> {
+        match self {
+            TaskSection::Arithmetic(_) => Ok(()),
+            TaskSection::Chains(task) => task.check(),
+            TaskSection::Fractions(task) => task.check(),
+            TaskSection::Lookup(task) => task.check(),
+        }
+    }
+
+    /// # Errors
+    /// What the generator refuses; a tokenizer or a model that cannot hold an item.
+    pub fn build(&self, codec: &dyn Codec, limits: Limits) -> Result<Task, TaskError> {
+        match self {
+            TaskSection::Arithmetic(task) => task.build(codec, limits),
+            TaskSection::Chains(task) => task.build(codec, limits),
+            TaskSection::Fractions(task) => task.build(codec, limits),
+            TaskSection::Lookup(task) => task.build(codec, limits),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]

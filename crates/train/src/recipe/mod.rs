@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, path::Path};
 use cohort_core::{
     Curriculum, Decoding, Method, NumberType, Truncation, curriculum::Defer, objective::Staleness, schedule::Schedule,
 };
-use cohort_env::{Sandbox, task::arithmetic::Arithmetic, task::dataset::Data, verifier::VerifierConfig};
+use cohort_env::{Sandbox, task::dataset::Data, verifier::VerifierConfig};
 use cohort_model::{Prompts, Selection};
 use cohort_rollout::ServerConfig;
 use cohort_zoo::{claim::Claim, system::System};
@@ -30,7 +30,7 @@ pub use error::{Place, RecipeError};
 pub use low::SamplerSource;
 use low::{
     BadWord, EvalSection, LogSection, Low, NewPolicy, OnFailure, PolicySection, PreflightSection, RewardSection,
-    RolloutSection, StopInText, StrategySection, SupervisedSection, TrainSection,
+    RolloutSection, StopInText, StrategySection, SupervisedSection, TaskSection, TrainSection,
 };
 pub use read::{Source, table_of};
 
@@ -81,7 +81,8 @@ pub struct Trained {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum TaskSource {
-    Arithmetic(Arithmetic),
+    /// A task that makes its own data.
+    Generated(TaskSection),
     Data(Box<Data>),
 }
 

@@ -43,7 +43,7 @@ pub struct Fractions {
 impl Default for Fractions {
     fn default() -> Self {
         Self {
-            train: 1024,
+            train: 768,
             dev: 128,
             test: 256,
             seed: 0,

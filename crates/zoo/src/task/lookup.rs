@@ -1,7 +1,7 @@
 //! Values to look up by key, some of which are not there.
 //!
-//! Prompt `q:3,a:7,k:1,d:0?k=`, solution `<answer>1</answer>`. Where the prompt does not hold its key nothing is known, and
-//! the honest solution is `<answer>idk</answer>`.
+//! Prompt `q3,a7,k1,d0?k`, solution `<think>q,a,k1</think><answer>1</answer>`: the pairs in turn, up to the key. Where the prompt
+//! does not hold its key (`?z`) nothing is known, and the honest solution is `<think>q,a,k,d</think><answer>idk</answer>`.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ use super::{
 /// What a solution says that does not know.
 const UNKNOWN: &str = "idk";
 
-/// Key:value pairs and a key, in some prompts an absent one. Columns: `prompt`, `answer` (`none` where the key is absent, which
+/// Keys with their values and a key, in some prompts an absent one. Columns: `prompt`, `answer` (`none` where the key is absent, which
 /// no completion should say), `solution`, `kind` (`present` or `absent`) and `answerable` (the same as true or false, which the
 /// term `abstention` reads).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -32,7 +32,7 @@ pub struct Lookup {
     pub test: usize,
     /// Which items there are, in which split, and how each is solved.
     pub seed: u64,
-    /// Key:value pairs of a prompt.
+    /// Keys with a value in a prompt.
     pub pairs: usize,
     /// Keys that there are: the first letters of the alphabet.
     pub keys: usize,
@@ -45,6 +45,20 @@ pub struct Lookup {
     /// The probability that a solution that answers is right where the key is there. A wrong one has another value; where the key
     /// is absent, any.
     pub right: f64,
+    /// What stands before the answer.
+    pub work: Work,
+}
+
+/// What stands before the answer of a lookup.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// The keys in turn up to the one that is asked for, and its value where one is given: `<think>q,a,k1</think>`. A policy of
+    /// two layers learns it in a few hundred steps, since every token is near what it depends on.
+    #[default]
+    Scan,
+    /// Nothing: the answer alone.
+    None,
 }
 
 impl Default for Lookup {
@@ -60,6 +74,7 @@ impl Default for Lookup {
             absent: 0.4,
             abstain: 0.05,
             right: 0.8,
+            work: Work::Scan,
         }
     }
 }
@@ -154,20 +169,20 @@ impl Lookup {
 
     fn made(&self, question: &Question, draw: &mut Draw) -> Made {
         let truth = question.value();
-        let said = if draw.chance(self.abstain) {
-            UNKNOWN.to_owned()
-        } else {
-            let value = match truth {
-                Some(truth) if draw.chance(self.right) => truth,
-                Some(truth) => (truth + 1 + draw.below(self.values - 1)) % self.values,
-                None => draw.below(self.values),
-            };
-            value.to_string()
+        let value = (!draw.chance(self.abstain)).then(|| match truth {
+            Some(truth) if draw.chance(self.right) => truth,
+            Some(truth) => (truth + 1 + draw.below(self.values - 1)) % self.values,
+            None => draw.below(self.values),
+        });
+        let said = value.map_or_else(|| UNKNOWN.to_owned(), |value| value.to_string());
+        let thought = match self.work {
+            Work::Scan => format!("<think>{}</think>", question.scan(value)),
+            Work::None => String::new(),
         };
         Made {
             prompt: question.prompt(),
             answer: Value::from(truth.map_or_else(|| "none".to_owned(), |value| value.to_string())),
-            solution: format!("<answer>{said}</answer>"),
+            solution: format!("{thought}<answer>{said}</answer>"),
             columns: vec![
                 ("kind", Value::from(if truth.is_some() { "present" } else { "absent" })),
                 ("answerable", Value::from(truth.is_some())),
@@ -178,8 +193,22 @@ impl Lookup {
 
 impl Question {
     fn prompt(&self) -> String {
-        let pairs: Vec<String> = self.pairs.iter().map(|(key, value)| format!("{}:{value}", letter(*key))).collect();
-        format!("{}?{}=", pairs.join(","), letter(self.key))
+        let pairs: Vec<String> = self.pairs.iter().map(|(key, value)| format!("{}{value}", letter(*key))).collect();
+        format!("{}?{}", pairs.join(","), letter(self.key))
+    }
+
+    /// The keys up to the one that is asked for, with what is said of it; all of them where it is absent.
+    fn scan(&self, said: Option<u64>) -> String {
+        let mut text = String::new();
+        for (index, (key, _)) in self.pairs.iter().enumerate() {
+            text.extend((index > 0).then_some(','));
+            text.push(letter(*key));
+            if *key == self.key {
+                text += &said.map(|value| value.to_string()).unwrap_or_default();
+                break;
+            }
+        }
+        text
     }
 
     fn value(&self) -> Option<u64> {

@@ -13,4 +13,4 @@ mod lookup;
 
 pub use chains::{Chains, Form, Level, Operator, Share, Style};
 pub use fractions::Fractions;
-pub use lookup::Lookup;
+pub use lookup::{Lookup, Work};

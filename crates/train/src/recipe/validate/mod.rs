@@ -9,6 +9,7 @@ use cohort_core::{
     curriculum::Defer,
     objective::{RowsAt, Surrogate},
 };
+use cohort_env::TaskError;
 
 pub(super) use self::method::method;
 use self::{
@@ -79,9 +80,12 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
 }
 
 fn task(check: &Check<'_>, low: &Low) -> Result<TaskSource, RecipeError> {
-    use super::low::TaskSection;
     match (&low.task, &low.data) {
-        (Some(TaskSection::Arithmetic(arithmetic)), None) => Ok(TaskSource::Arithmetic(*arithmetic)),
+        (Some(task), None) => match task.check() {
+            Err(TaskError::Refused { key, problem, got, hint }) => check.fail(&key, &problem, got, &hint),
+            // What else there may be is known when the items are made.
+            Ok(()) | Err(_) => Ok(TaskSource::Generated(task.clone())),
+        },
         (None, Some(data)) => Ok(TaskSource::Data(Box::new(data.clone()))),
         (None, None) => check.fail(
             "data",

@@ -83,7 +83,7 @@ impl Default for Level {
     fn default() -> Self {
         Self {
             name: "sums".into(),
-            operands: [2, 4],
+            operands: [4, 5],
             digits: 1,
             operators: vec![Operator::Add],
             modulus: None,
@@ -99,7 +99,7 @@ impl Default for Chains {
             dev: 256,
             test: 512,
             seed: 0,
-            levels: vec![Level { operands: [3, 4], ..Level::default() }],
+            levels: vec![Level::default()],
             styles: vec![Style::default()],
         }
     }
@@ -217,7 +217,7 @@ impl Level {
         let key = |field: &str| format!("task.chains.levels.{field}");
         let [least, most] = self.operands;
         if least == 0 || least > most || most > 16 {
-            let hint = "the fewest and the most, such as [2, 4]";
+            let hint = "the fewest and the most, such as [4, 5]";
             return Err(refused(
                 key("operands"),
                 "must be two numbers of 1 to 16, in order",

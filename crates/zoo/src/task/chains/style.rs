@@ -126,3 +126,26 @@ fn slip(expression: &Expression, truth: i64, draw: &mut Draw) -> Slip {
         _ => slip,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cohort_core::Stream;
+
+    use super::{super::expression::Operator, *};
+
+    #[test]
+    fn a_wrong_solution_is_wrong_whatever_swallows_the_slip() {
+        // Times zero modulo 3: a slip in the first step is gone in the second.
+        let operators = vec![Operator::Add, Operator::Multiply];
+        let expression = Expression { operands: vec![1, 3, 5], operators, modulus: Some(3) };
+        let style = Style { right: 0.0, ..Style::default() };
+        let truth = format!("<answer>{}</answer>", expression.value());
+        for index in 0..200 {
+            let text = style.solution(&expression, &mut Draw::of(Stream::new(1, "slips").dice(index, 0, 0)));
+            assert!(!text.ends_with(&truth), "{text}");
+        }
+        let alone = Expression { operands: vec![4], operators: Vec::new(), modulus: None };
+        let text = style.solution(&alone, &mut Draw::of(Stream::new(1, "slips").dice(0, 0, 0)));
+        assert!(!text.ends_with("<answer>4</answer>"), "{text}");
+    }
+}
