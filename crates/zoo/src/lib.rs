@@ -4,6 +4,7 @@
 //!
 //! Everything here is pure: tables and numbers in, tables, numbers and texts out. The binary starts processes.
 
+pub mod arms;
 pub mod claim;
 pub mod results;
 pub mod statistics;
@@ -12,6 +13,7 @@ pub mod systems;
 pub mod task;
 pub mod verdict;
 
+pub use arms::Arms;
 pub use claim::Claim;
 pub use results::ResultLine;
 pub use system::System;

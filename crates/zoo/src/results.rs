@@ -47,8 +47,6 @@ pub struct ResultLine {
     pub before: Vec<f64>,
     /// Steps of the rl stages.
     pub steps: OfArms<u64>,
-    /// Seconds of the rl stages and their evaluations, as the runs took them beside one another.
-    pub seconds: OfArms<f64>,
     /// Every number of the evaluations on the test split after training.
     pub evaluations: OfArms<BTreeMap<String, f64>>,
 }
@@ -155,7 +153,6 @@ pub(crate) mod tests {
             budget: claim.budget,
             before: vec![0.2; method.len()],
             steps: OfArms::default(),
-            seconds: OfArms::default(),
             evaluations: OfArms::default(),
         }
     }
