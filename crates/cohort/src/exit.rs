@@ -31,6 +31,11 @@ impl Failure {
         Self { message: error.to_string(), status: error.exit_status() }
     }
 
+    /// A claim that was not tested.
+    pub fn from_zoo(error: cohort::zoo::ZooError) -> Self {
+        Self { message: error.to_string(), status: error.exit_status() }
+    }
+
     /// Says what happened on stderr, and gives the status.
     pub fn report(&self) -> ExitCode {
         eprintln!("cohort: {}", self.message);

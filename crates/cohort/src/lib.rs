@@ -23,6 +23,7 @@ pub mod inspect;
 pub mod keys;
 pub mod report;
 mod trainer;
+pub mod zoo;
 
 pub use cohort_core as core;
 pub use cohort_core::{Outcome, Policy, Sampler};

@@ -6,10 +6,12 @@
 
 pub mod arms;
 pub mod claim;
+pub mod page;
 pub mod results;
 pub mod statistics;
 pub mod system;
 pub mod systems;
+pub mod table;
 pub mod task;
 pub mod verdict;
 

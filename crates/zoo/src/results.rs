@@ -95,6 +95,40 @@ impl Difference {
     }
 }
 
+/// A trial of an arm on dev: a line of `results/NAME.dev.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DevLine {
+    pub name: String,
+    /// `dev`, always: nothing else is tuned on.
+    pub split: String,
+    /// `method` or `baseline`.
+    pub arm: String,
+    /// The tuned keys with their values.
+    pub trial: BTreeMap<String, serde_json::Value>,
+    pub metric: String,
+    /// From 1000.
+    pub seeds: Vec<u64>,
+    /// On dev after training, one a seed.
+    pub values: Vec<f64>,
+    pub mean: f64,
+    /// The best mean of its arm.
+    pub best: bool,
+    pub tokens: Vec<u64>,
+    pub commit: Option<String>,
+}
+
+/// The newest line of each trial, in the order of their first ones.
+pub fn newest_trials(lines: &[DevLine]) -> Vec<DevLine> {
+    let mut trials: Vec<DevLine> = Vec::new();
+    for line in lines {
+        match trials.iter_mut().find(|t| t.arm == line.arm && t.trial == line.trial) {
+            Some(old) => *old = line.clone(),
+            None => trials.push(line.clone()),
+        }
+    }
+    trials
+}
+
 /// The numbers of a claim's runs, judged: difference, verdict, and whether the control exposed it. `None` where there is no
 /// seed, or a number is not finite.
 pub fn judge(
@@ -117,7 +151,7 @@ pub fn newest(lines: &[ResultLine]) -> (usize, Option<&ResultLine>) {
 ///
 /// # Errors
 /// The number of the line (from 1), and what is wrong with it.
-pub fn read_lines(text: &str) -> Result<Vec<ResultLine>, (usize, String)> {
+pub fn read_lines<T: serde::de::DeserializeOwned>(text: &str) -> Result<Vec<T>, (usize, String)> {
     let numbered = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     numbered.map(|(i, line)| serde_json::from_str(line).map_err(|e| (i + 1, e.to_string()))).collect()
 }
@@ -173,7 +207,7 @@ pub(crate) mod tests {
             "name verdict metric method baseline difference minutes tokens seeds recipe_hash claim_hash commit machine";
         assert_eq!(keys.join(" "), order);
         assert!(text.contains("\"verdict\":\"reproduced\"") && !text.contains("trial"), "{text}");
-        assert_eq!(read_lines(&format!("{text}\n\n{text}\n")).unwrap(), [line.clone(), line]);
+        assert_eq!(read_lines::<ResultLine>(&format!("{text}\n\n{text}\n")).unwrap(), [line.clone(), line]);
     }
 
     #[test]
@@ -187,7 +221,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_broken_line_is_named() {
-        assert_eq!(read_lines("\n{\"name\":1}\n").unwrap_err().0, 2);
+        assert_eq!(read_lines::<ResultLine>("\n{\"name\":1}\n").unwrap_err().0, 2);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use clap::Args;
 use cohort::calc::{Document, calculate};
 use cohort_train::Recipe;
 
-use super::{print_line, recipe_path};
+use super::{print_line, recipe_text};
 use crate::exit::Failure;
 
 /// A recipe's advantages, loss and derivatives on given numbers.
@@ -37,7 +37,8 @@ pub struct Calc {
 impl Calc {
     pub fn run(self) -> Result<(), Failure> {
         let Self { recipe, input, set, json: _ } = self;
-        let (method, _) = Recipe::method_of(&recipe_path(&recipe)?, &set)?;
+        let source = recipe_text(&recipe)?;
+        let method = Recipe::method_of_text(&source.file, &source.text, &set)?;
         let name = input.as_ref().map_or("stdin".to_owned(), |path| path.display().to_string());
         let unreadable = |e| Failure::data(format!("{name}: {e}"));
         let text = match &input {

@@ -7,7 +7,8 @@ use clap::Args;
 use super::{print_json, print_line};
 use crate::exit::Failure;
 
-/// Two or more runs side by side: recipes, evaluations, metrics at equal steps, what they cost.
+/// Two or more runs side by side: recipes, evaluations, metrics at equal steps, what they cost. Runs of one
+/// recipe that differ in their seed are one column: means over seeds, with their range.
 #[derive(Args)]
 #[command(after_help = "Example:\n  cohort compare runs/gsm8k-seed0 runs/gsm8k-drgrpo-seed0 --metric kl")]
 pub struct Compare {
@@ -17,6 +18,9 @@ pub struct Compare {
     /// Metrics to show beside the usual ones; with --json all are there
     #[arg(long = "metric", value_name = "NAME")]
     metrics: Vec<String>,
+    /// Write a page with pictures here: means over the seeds of a recipe, with bands
+    #[arg(long, value_name = "FILE.html")]
+    page: Option<PathBuf>,
     #[arg(long)]
     json: bool,
 }
@@ -24,6 +28,11 @@ pub struct Compare {
 impl Compare {
     pub fn run(self) -> Result<(), Failure> {
         let comparison = cohort::compare::compare(&self.runs).map_err(Failure::data)?;
+        if let Some(page) = &self.page {
+            cohort::compare::page::write(&comparison, page)
+                .map_err(|e| Failure::other(format!("{}: {e}", page.display())))?;
+            eprintln!("written: {}", page.display());
+        }
         if self.json {
             return print_json(&comparison);
         }

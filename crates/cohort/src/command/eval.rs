@@ -9,7 +9,7 @@ use cohort_train::{
     evaluate::{Greedy, Plan},
 };
 
-use super::{drawing::Drawing, places, print_json, print_line, recipe_path};
+use super::{drawing::Drawing, places, print_json, print_line, recipe_text};
 use crate::{console, exit::Failure};
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -61,7 +61,10 @@ impl Eval {
     pub fn run(self) -> Result<(), Failure> {
         let mut overrides = self.overrides.clone();
         overrides.extend(self.drawing.overrides());
-        let recipe = Recipe::read_for_model(&recipe_path(&self.task)?, &overrides, &self.model)?;
+        let recipe = {
+            let source = recipe_text(&self.task)?;
+            Recipe::of_text_for_model(&source.file, &source.text, &overrides, &self.model)?
+        };
         let policy = load_policy("--model", &self.model, &places())?;
         let world = world(&recipe, &policy, &places())?;
         let split = match self.split {

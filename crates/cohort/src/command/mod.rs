@@ -18,15 +18,13 @@ mod rewards;
 mod sample;
 mod score;
 mod train;
+mod zoo;
 
-use std::{
-    io::IsTerminal,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, io::IsTerminal, path::Path, sync::Arc};
 
 use clap::Subcommand;
-use cohort_train::build::Places;
+use cohort::zoo::{RecipeText, Shelf};
+use cohort_train::{RecipeError, build::Places};
 use serde::Serialize;
 
 use crate::{download::Download, exit::Failure};
@@ -66,6 +64,9 @@ pub enum Command {
     /// Measure how fast this machine trains
     #[command(subcommand, after_help = bench::EXAMPLES)]
     Bench(bench::Bench),
+    /// Published systems, their claims, and what came of them
+    #[command(subcommand, after_help = zoo::EXAMPLES)]
+    Zoo(zoo::Zoo),
     /// Look at this machine, or at what a run's curve shows
     Doctor(doctor::Doctor),
 }
@@ -89,6 +90,7 @@ impl Command {
             Command::Export(c) => c.run(),
             Command::Report(c) => c.run(),
             Command::Bench(c) => c.run(),
+            Command::Zoo(c) => c.run(),
             Command::Doctor(c) => c.run(),
         }
     }
@@ -100,19 +102,21 @@ fn places() -> Places {
     Places { hub: places.hub.watched_by(Arc::new(Download::new(std::io::stderr().is_terminal()))), ..places }
 }
 
-/// The file behind RECIPE: a path where it has a slash or ends in `.toml`, else a name of the zoo.
-fn recipe_path(recipe: &str) -> Result<PathBuf, Failure> {
+/// The text behind RECIPE: a path where it has a slash or ends in `.toml`, else a name of the zoo, of the working directory
+/// or of this binary.
+fn recipe_text(recipe: &str) -> Result<RecipeText, Failure> {
     if recipe.contains('/') || recipe.ends_with(".toml") {
-        return Ok(PathBuf::from(recipe));
+        let unreadable = |e: std::io::Error| RecipeError::Unreadable { file: recipe.to_owned(), reason: e.to_string() };
+        let text = fs::read_to_string(Path::new(recipe)).map_err(unreadable)?;
+        return Ok(RecipeText { file: recipe.to_owned(), text });
     }
-    let path = Path::new("recipes/zoo").join(format!("{recipe}.toml"));
-    if path.is_file() {
-        return Ok(path);
-    }
-    Err(Failure::usage(format!(
-        "no recipe named `{recipe}` ({} is not there)\n  hint: a path has a slash or ends in .toml, for example recipes/quickstart.toml",
-        path.display()
-    )))
+    let found = Shelf::Zoo.find(recipe).map_err(|e| Failure::usage(format!("recipes/zoo/{recipe}.toml: {e}")))?;
+    found.ok_or_else(|| {
+        Failure::usage(format!(
+            "no recipe named `{recipe}` in the zoo (`cohort zoo list` names all; recipes/zoo/{recipe}.toml is not there)\n  \
+             hint: a path has a slash or ends in .toml, for example recipes/quickstart.toml"
+        ))
+    })
 }
 
 /// Prints a value as one JSON document.

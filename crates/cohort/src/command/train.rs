@@ -18,7 +18,7 @@ use cohort_train::{
     train,
 };
 
-use super::{places, print_json, print_line, recipe_path};
+use super::{places, print_json, print_line, recipe_text};
 use crate::{
     console::{self, Console},
     exit::Failure,
@@ -50,6 +50,9 @@ pub struct Train {
     /// Workers, one a core unless told; their number changes no result
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     workers: Option<u16>,
+    /// End at once when standard input closes: for whoever starts runs and may be killed
+    #[arg(long, hide = true)]
+    ends_with_stdin: bool,
     /// Print the summary as JSON
     #[arg(long)]
     json: bool,
@@ -57,7 +60,10 @@ pub struct Train {
 
 impl Train {
     pub fn run(self) -> Result<(), Failure> {
-        let recipe = Recipe::read(&recipe_path(&self.recipe)?, &self.overrides, self.seed)?;
+        let recipe = {
+            let source = recipe_text(&self.recipe)?;
+            Recipe::of_text(&source.file, &source.text, &self.overrides, self.seed)?
+        };
         let start = if self.resume { Start::Resume } else { Start::Fresh };
         let run_dir = self.run_dir.unwrap_or_else(|| default_run_dir(&recipe, start));
         // Before anything is loaded: what was asked for comes first.
@@ -65,6 +71,9 @@ impl Train {
         let setup = setup(&recipe, &Places { run_dir: Some(run_dir.clone()), ..places() })?;
         let interrupt = Arc::new(AtomicBool::new(false));
         catch_interrupts(&interrupt)?;
+        if self.ends_with_stdin {
+            end_with_stdin();
+        }
         let options = Options {
             run_dir: run_dir.clone(),
             start,
@@ -104,6 +113,14 @@ fn catch_interrupts(interrupt: &Arc<AtomicBool>) -> Result<(), Failure> {
         eprintln!("\ninterrupted: the step under way is finished and saved (again to leave at once)");
     };
     ctrlc::set_handler(handler).map_err(|e| Failure::other(format!("cannot catch interrupts: {e}")))
+}
+
+/// Watches standard input, and ends the process when it closes; that loses no more than a kill does.
+fn end_with_stdin() {
+    std::thread::spawn(|| {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(130);
+    });
 }
 
 /// `runs/NAME-seedN`, numbered on where that is taken and the run starts anew.

@@ -10,10 +10,12 @@ const MOST_POINTS: usize = 400;
 const FEW_POINTS: usize = 20;
 
 /// A line with its name in the legend.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
     pub name: String,
     pub points: Vec<(f64, f64)>,
+    /// Lower and upper ends over the axis, drawn behind the line; may be empty.
+    pub band: Vec<(f64, f64, f64)>,
 }
 
 /// Where the colours come from.
@@ -37,6 +39,8 @@ pub enum Floor {
 pub struct Chart {
     /// Read out where the picture cannot be seen.
     pub description: String,
+    /// What runs along the bottom.
+    pub axis: &'static str,
     pub unit: Unit,
     pub floor: Floor,
     pub series: Vec<Series>,
@@ -145,7 +149,10 @@ impl Chart {
             })
         };
         let (first, last) = span(&mut points().map(|p| p.0))?;
-        let (mut low, mut high) = span(&mut points().map(|p| p.1))?;
+        let (mut low, mut high) = {
+            let bands = self.series.iter().flat_map(|s| &s.band).flat_map(|(_, low, high)| [*low, *high]);
+            span(&mut points().map(|p| p.1).chain(bands))?
+        };
         if self.floor == Floor::Zero {
             (low, high) = (low.min(0.0), high.max(0.0));
         }
@@ -161,7 +168,7 @@ impl Chart {
         let marks = ticks(frame.x.0, frame.x.1, if self.width > 600.0 { 8 } else { 4 });
         let y = frame.bottom + 15.0;
         let colour = palette.text();
-        let _ = write!(svg, r#"<text x="{:.1}" y="{y:.1}" fill="{colour}">step</text>"#, frame.left);
+        let _ = write!(svg, r#"<text x="{:.1}" y="{y:.1}" fill="{colour}">{}</text>"#, frame.left, self.axis);
         let inside = marks.values.iter().filter(|v| v.fract() == 0.0 && **v >= frame.x.0 && **v <= frame.x.1);
         for value in inside.filter(|&&v| frame.x(v) > frame.left + 44.0) {
             let x = frame.x(*value);
@@ -195,6 +202,13 @@ impl Chart {
 }
 
 fn draw(svg: &mut String, frame: &Frame, series: &Series, colour: &str) {
+    if !series.band.is_empty() {
+        let place = |x: f64, y: f64| format!("{:.1},{:.1}", frame.x(x), frame.y(y));
+        let lower = downsampled(&series.band.iter().map(|b| (b.0, b.1)).collect::<Vec<_>>());
+        let upper = downsampled(&series.band.iter().map(|b| (b.0, b.2)).collect::<Vec<_>>());
+        let around: Vec<String> = lower.iter().chain(upper.iter().rev()).map(|&(x, y)| place(x, y)).collect();
+        let _ = write!(svg, r#"<polygon points="{}" fill="{colour}" opacity="0.15"/>"#, around.join(" "));
+    }
     let points = downsampled(&series.points);
     let place = |&(x, y): &(f64, f64)| format!("{:.1},{:.1}", frame.x(x), frame.y(y));
     let path: Vec<String> = points.iter().map(place).collect();
@@ -248,11 +262,11 @@ mod tests {
 
     fn chart(series: Vec<Series>) -> Chart {
         let description = "a <b> & \"c\"".to_owned();
-        Chart { description, unit: Unit::Number, floor: Floor::Data, series, width: 340.0, height: 180.0 }
+        Chart { description, axis: "step", unit: Unit::Number, floor: Floor::Data, series, width: 340.0, height: 180.0 }
     }
 
     fn series(name: &str, points: &[(f64, f64)]) -> Series {
-        Series { name: name.to_owned(), points: points.to_vec() }
+        Series { name: name.to_owned(), points: points.to_vec(), ..Series::default() }
     }
 
     #[test]

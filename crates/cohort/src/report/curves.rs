@@ -50,13 +50,18 @@ const LARGE_SIZE: (f64, f64) = (1040.0, 300.0);
 /// The reward with its parts, one line a term; `None` before the first step.
 pub fn reward(run: &Run) -> Option<Panel> {
     let terms = run.reward_terms();
-    let mean = Series { name: "reward (combined)".to_owned(), points: run.series("reward/mean") };
-    let parts = terms.iter().map(|term| Series { name: term.clone(), points: run.series(&format!("reward/{term}")) });
+    let mean = Series { name: "reward (combined)".to_owned(), points: run.series("reward/mean"), ..Series::default() };
+    let parts = terms.iter().map(|term| Series {
+        name: term.clone(),
+        points: run.series(&format!("reward/{term}")),
+        ..Series::default()
+    });
     let mut series = vec![mean];
     // The only term of weight 1 is the reward: its line would hide the other.
     series.extend(parts.filter(|part| part.points != series_points(run)));
     let chart = Chart {
         description: "Mean reward and its terms over the steps".to_owned(),
+        axis: "step",
         unit: Unit::Number,
         floor: Floor::Data,
         series,
@@ -80,10 +85,10 @@ pub fn small_multiples(run: &Run) -> Vec<Panel> {
         if s.metric == "lr" && !moved(&points) {
             return None;
         }
-        panel(s.title, s.what, s.unit, s.floor, vec![Series { name: s.title.to_owned(), points }])
+        panel(s.title, s.what, s.unit, s.floor, vec![Series { name: s.title.to_owned(), points, ..Series::default() }])
     });
     let dev = run.dev.iter().filter_map(|(step, e)| Some((*step as f64, e.get("greedy")?))).collect();
-    let dev = Series { name: "Dev accuracy".to_owned(), points: dev };
+    let dev = Series { name: "Dev accuracy".to_owned(), points: dev, ..Series::default() };
     let dev = panel("Dev accuracy", "greedy, share of prompts", Unit::Share, Floor::Data, vec![dev]);
     of_steps.chain(dev).chain(failures(run)).collect()
 }
@@ -94,7 +99,7 @@ fn failures(run: &Run) -> Option<Panel> {
     let counted = names.iter().filter_map(|name| {
         let (term, kind) = name.strip_prefix("reward/")?.rsplit_once('/')?;
         let points = run.series(name);
-        Some(Series { name: format!("{term}: {kind}"), points })
+        Some(Series { name: format!("{term}: {kind}"), points, ..Series::default() })
     });
     panel("Rewards without a number", "completions a step", Unit::Number, Floor::Zero, counted.collect())
 }
@@ -108,16 +113,18 @@ fn panel(title: &str, what: &str, unit: Unit, floor: Floor, series: Vec<Series>)
         _ => None,
     };
     let (width, height) = SMALL_SIZE;
-    let chart = Chart { description: format!("{title}: {what}"), unit, floor, series, width, height };
+    let chart = Chart { description: format!("{title}: {what}"), axis: "step", unit, floor, series, width, height };
     Some(Panel { title: title.to_owned(), what: what.to_owned(), last, svg: chart.svg(Palette::Page)? })
 }
 
 /// Mean reward and share of right completions, for a page that knows none of our colours.
 pub fn standalone(run: &Run) -> Option<String> {
     let series = [("reward, mean", "reward/mean"), ("correct, share", "correct")];
-    let series = series.map(|(name, metric)| Series { name: name.to_owned(), points: run.series(metric) });
+    let series =
+        series.map(|(name, metric)| Series { name: name.to_owned(), points: run.series(metric), ..Series::default() });
     Chart {
         description: format!("Mean reward and share of right completions over the steps of {}", run.name()),
+        axis: "step",
         unit: Unit::Number,
         floor: Floor::Zero,
         series: series.into_iter().filter(|s| !s.points.is_empty()).collect(),

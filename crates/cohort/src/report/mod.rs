@@ -1,13 +1,13 @@
 //! `report.html`: one page that shows what a run did, readable without a network or a script.
 
 mod budget;
-mod chart;
+pub(crate) mod chart;
 mod completions;
 mod curves;
 mod data;
 mod page;
 mod table;
-mod ticks;
+pub(crate) mod ticks;
 mod verdicts;
 
 use std::{

@@ -24,3 +24,4 @@ mod room;
 mod sampling;
 mod signal;
 mod tools;
+mod zoo;

@@ -608,9 +608,12 @@ pub struct EvalSection {
     /// The last term by name unless told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correct: Option<String>,
+    /// The split of the evaluations before and after. A choice is made on `dev`, so that `test` is not read for it.
+    #[serde(skip_serializing_if = "MeasuredOn::is_default")]
+    pub split: MeasuredOn,
     /// Samples a prompt beside the greedy one.
     pub samples: usize,
-    /// Most test prompts of the evaluations before and after.
+    /// Most prompts of the evaluations before and after.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
     /// Steps between evaluations on dev; 0 for none.
@@ -636,6 +639,7 @@ impl Default for EvalSection {
     fn default() -> Self {
         Self {
             correct: None,
+            split: MeasuredOn::Test,
             samples: 8,
             limit: None,
             every: 0,
@@ -645,6 +649,23 @@ impl Default for EvalSection {
             dev_limit: None,
             by: None,
         }
+    }
+}
+
+/// The split that a run is measured on before and after.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MeasuredOn {
+    /// What nothing else looks at.
+    #[default]
+    Test,
+    /// What choices are made on.
+    Dev,
+}
+
+impl MeasuredOn {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 

@@ -183,12 +183,22 @@ impl Recipe {
     }
 
     /// A recipe as the task of another model: its policy is `directory`, whatever it names.
-    pub fn read_for_model(path: &Path, overrides: &[String], directory: &str) -> Result<Self, RecipeError> {
-        let mut source = Source::read(path, overrides)?;
+    pub fn of_text_for_model(
+        name: &str,
+        text: &str,
+        overrides: &[String],
+        directory: &str,
+    ) -> Result<Self, RecipeError> {
+        let mut source = Source::parse(name.to_owned(), text.to_owned(), overrides)?;
         source.low.policy = PolicySection { model: Some(directory.to_owned()), ..PolicySection::default() };
         // Nothing is trained, so it need not be said at which distribution.
         source.low.objective.at.get_or_insert_default();
         Self::from_source(source, None)
+    }
+
+    /// [`Recipe::read`] from a text that `name` stands for in errors.
+    pub fn of_text(name: &str, text: &str, overrides: &[String], seed: Option<u64>) -> Result<Self, RecipeError> {
+        Self::from_source(Source::parse(name.to_owned(), text.to_owned(), overrides)?, seed)
     }
 
     /// The same from a text that `name` stands for in errors.

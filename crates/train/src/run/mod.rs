@@ -39,7 +39,10 @@ use crate::{
     origin::origin_sum,
     outside::Outside,
     preflight::{Preflight, preflight},
-    recipe::{Recipe, hex, low::ReferenceSection},
+    recipe::{
+        Recipe, hex,
+        low::{MeasuredOn, ReferenceSection},
+    },
     run_dir::{RunDir, RunState, Start, Tokens, read_manifest},
     sampling::Actors,
     session::{Interrupt, Session, StageState, checkpoint_name, hold_sum, sum_of},
@@ -384,20 +387,24 @@ fn before(session: &mut Session<'_>) -> Result<(), Error> {
     session.commit_logs()
 }
 
-/// Evaluates weights of the session on the test split, with the same draws before and after; `None` where the task has
+/// Evaluates weights of the session on the split that the recipe is measured on, with the same draws before and after; `None` where the task has
 /// none.
 fn evaluate_test(
     session: &mut Session<'_>,
     when: &str,
     weights: impl for<'s> Fn(&'s Session<'_>) -> &'s dyn Policy,
 ) -> Result<Option<Evaluation>, Error> {
-    if session.world.task.items(Split::Test).is_empty() {
+    let recipe = session.recipe;
+    let split = match recipe.eval.split {
+        MeasuredOn::Test => Split::Test,
+        MeasuredOn::Dev => Split::Dev,
+    };
+    if session.world.task.items(split).is_empty() {
         return Ok(None);
     }
-    let recipe = session.recipe;
-    let plan = Plan::of_recipe(recipe, Split::Test, Stream::new(recipe.seed, "rl/test"));
+    let plan = Plan::of_recipe(recipe, split, Stream::new(recipe.seed, "rl/test"));
     let evaluation = session.timed_eval(|s| plan.run(s.world, weights(s), s.workers))?.evaluation;
-    session.observer.event(Event::Evaluation { when, split: "test", evaluation: &evaluation });
+    session.observer.event(Event::Evaluation { when, split: &split.to_string(), evaluation: &evaluation });
     Ok(Some(evaluation))
 }
 

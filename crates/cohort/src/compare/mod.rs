@@ -1,5 +1,8 @@
 //! Runs side by side: where their recipes differ, how good they got, metrics at equal steps, and what they cost.
 
+mod groups;
+pub mod page;
+
 use std::{collections::BTreeMap, fmt::Write, path::PathBuf};
 
 use cohort_train::{
@@ -9,6 +12,8 @@ use cohort_train::{
     run_dir::{RunState, Tokens},
 };
 use serde::Serialize;
+
+pub use groups::{Group, Point, Spread};
 
 use crate::report::{Run, RunError, bytes, count, duration};
 
@@ -52,6 +57,11 @@ pub struct Difference {
 pub struct Comparison {
     pub runs: Vec<Side>,
     pub recipe: Vec<Difference>,
+    /// Runs of one recipe that differ in their seed, together.
+    pub groups: Vec<Group>,
+    /// What the recipes of the groups differ in.
+    #[serde(skip)]
+    pub between: Vec<Difference>,
     /// Steps that all runs have.
     pub steps: Vec<u64>,
     /// By name: the values of each run at these steps, `null` where it was not computed.
@@ -78,10 +88,13 @@ pub fn compare(paths: &[PathBuf]) -> Result<Comparison, RunError> {
         let columns = by_step.iter().map(column).collect();
         metrics.entry(name.clone()).or_insert(columns);
     }
-    Ok(Comparison { runs: runs.into_iter().map(side).collect(), recipe, steps, metrics })
+    let sides: Vec<Side> = runs.iter().map(side).collect();
+    let groups = groups::groups(&runs, &sides);
+    let between = groups::differences(&runs, &groups);
+    Ok(Comparison { runs: sides, recipe, groups, between, steps, metrics })
 }
 
-fn side(run: Run) -> Side {
+fn side(run: &Run) -> Side {
     let seconds = run.summary.as_ref().map(|s| s.seconds).or_else(|| run.manifest.as_ref().map(|m| m.seconds));
     let seed = run.summary.as_ref().map(|s| s.seed).or_else(|| run.manifest.as_ref().map(|m| m.seed));
     Side {
@@ -94,8 +107,8 @@ fn side(run: Run) -> Side {
         tokens: run.tokens(),
         seconds,
         peak_rss_bytes: run.summary.as_ref().and_then(|s| s.peak_rss_bytes).or(run.step_peak_rss_bytes),
-        path: run.path,
-        remarks: run.remarks,
+        path: run.path.clone(),
+        remarks: run.remarks.clone(),
     }
 }
 
@@ -109,6 +122,9 @@ const SHOWN_STEPS: usize = 5;
 impl Comparison {
     /// For a terminal; `more` are metrics to show beside the usual ones.
     pub fn text(&self, more: &[String]) -> String {
+        if self.groups.len() < self.runs.len() {
+            return self.text_of_groups(more);
+        }
         let mut text = String::new();
         for (letter, run) in letters().zip(&self.runs) {
             let state = run.state.map_or("unknown", word);
@@ -122,6 +138,72 @@ impl Comparison {
         self.write_metrics(&mut text, more);
         self.write_cost(&mut text);
         text
+    }
+
+    /// The same, an arm a column.
+    fn text_of_groups(&self, more: &[String]) -> String {
+        let mut text = String::new();
+        for (letter, group) in letters().zip(&self.groups) {
+            let n = group.runs.len();
+            let runs = if n == 1 { "1 run, seed" } else { &format!("{n} runs, seeds") };
+            let _ = writeln!(text, "{letter}  {}: {runs} {}", group.name, page::list(&group.seeds));
+            for run in group.runs.iter().map(|i| &self.runs[*i]) {
+                let state = run.state.map_or("unknown", word);
+                let _ = writeln!(text, "     {}: {} steps, {state}", run.path.display(), run.steps);
+                run.remarks.iter().for_each(|remark| _ = writeln!(text, "     {remark}"));
+            }
+        }
+        let header = |first: &[&str]| -> Vec<String> {
+            let letters = letters().take(self.groups.len()).map(String::from);
+            first.iter().map(|s| (*s).to_owned()).chain(letters).collect()
+        };
+        let shown = |spread: Option<Spread>, show: &dyn Fn(f64) -> String| {
+            spread.map_or("-".to_owned(), |spread| spread.text(show))
+        };
+        let mut rows = vec![header(&["recipe"])];
+        for difference in &self.between {
+            let values = difference.values.iter().map(|value| value.clone().unwrap_or_else(|| "-".to_owned()));
+            rows.push(std::iter::once(difference.key.clone()).chain(values).collect());
+        }
+        push_table(&mut text, &rows);
+        let mut names: Vec<&String> = self.groups.iter().flat_map(|g| g.before.keys().chain(g.after.keys())).collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut rows = vec![header(&["test split, mean (range)"])];
+        for name in names {
+            for (when, of) in [("before", (|g: &Group| &g.before) as fn(&Group) -> &_), ("after", |g| &g.after)] {
+                let cells = self.groups.iter().map(|g| shown(of(g).get(name).copied(), &|x| format!("{x:.3}")));
+                rows.push(std::iter::once(format!("{name} {when}")).chain(cells).collect());
+            }
+        }
+        push_table(&mut text, &rows);
+        let wanted = USUAL.iter().copied().chain(more.iter().map(String::as_str).filter(|name| !USUAL.contains(name)));
+        let mut rows = vec![header(&["mean over seeds", "step"])];
+        for name in wanted.filter(|name| self.groups.iter().any(|g| g.curves.contains_key(*name))) {
+            for (i, step) in self.shown_steps().into_iter().enumerate() {
+                let first = if i == 0 { name.to_owned() } else { String::new() };
+                let at =
+                    |g: &Group| g.curves.get(name)?.iter().find(|p| p.step == step).map(|p| format!("{:.4}", p.mean));
+                let cells = self.groups.iter().map(|g| at(g).unwrap_or_else(|| "-".to_owned()));
+                rows.push([first, step.to_string()].into_iter().chain(cells).collect());
+            }
+        }
+        push_table(&mut text, &rows);
+        let mut rows = vec![header(&["cost a run"])];
+        let tokens = self.groups.iter().map(|g| shown(g.tokens, &|x| count(x as u64)));
+        rows.push(std::iter::once("sampled tokens".to_owned()).chain(tokens).collect());
+        let seconds = self.groups.iter().map(|g| shown(g.seconds, &duration));
+        rows.push(std::iter::once("time".to_owned()).chain(seconds).collect());
+        push_table(&mut text, &rows);
+        text
+    }
+
+    /// From the first common step to the last, evenly; none where the runs have none in common.
+    fn shown_steps(&self) -> Vec<u64> {
+        let Some(last) = self.steps.len().checked_sub(1) else { return Vec::new() };
+        let mut shown: Vec<usize> = (0..SHOWN_STEPS).map(|i| i * last / (SHOWN_STEPS - 1)).collect();
+        shown.dedup();
+        shown.into_iter().map(|i| self.steps[i]).collect()
     }
 
     fn header(&self, first: &str) -> Vec<String> {
