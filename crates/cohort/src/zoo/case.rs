@@ -109,7 +109,17 @@ impl Case {
                 "policy, task, supervised stage, decoding and the term that says what is right must be the same in both arms",
             );
         }
-        let of_data = |key: &str| key.starts_with("task") || key.starts_with("data") || key.starts_with("policy");
+        // Without a supervised stage the policy is the start; what of it is trained may differ.
+        let is_of_policy = |key: &str| key.starts_with("policy.") && !key.starts_with("policy.train");
+        if self.recipe.cold_start_text().is_none()
+            && let Some((key, _)) = self.differences().iter().find(|(key, _)| is_of_policy(key))
+        {
+            return self.refuse(
+                format!("the arms start from different policies: they differ in `{key}`"),
+                "policy must be the same in both arms, but for what of it is trained",
+            );
+        }
+        let of_data = |key: &str| key.starts_with("task") || key.starts_with("data");
         if !self.differences().iter().any(|(key, _)| of_data(key)) {
             return Ok(());
         }

@@ -113,10 +113,13 @@ fn refused(old: &str, new: &str, parts: &[&str]) {
     assert!(!place.path("results").exists() && !place.path("cache/zoo").exists(), "nothing is run");
 }
 
-/// The folder of the runs of the only claim.
+/// The folder of the runs of the only claim, once there is one.
+fn begun(place: &Place) -> Option<PathBuf> {
+    Some(fs::read_dir(place.path("cache/zoo/tiny")).ok()?.next()?.ok()?.path())
+}
+
 fn runs(place: &Place) -> PathBuf {
-    let mut folders = fs::read_dir(place.path("cache/zoo/tiny")).expect("runs").map(|e| e.expect("an entry").path());
-    folders.next().expect("one claim")
+    begun(place).expect("one claim")
 }
 
 /// A line without what two verifies of one claim may differ in.
@@ -149,7 +152,7 @@ fn a_claim_is_verified_killed_and_gone_on_with() {
     let killed = place(CLAIM);
     let mut command = killed.command(&["zoo", "verify", "tiny", "--json", "--jobs", "1"]);
     let mut running = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
-    let is_done = || killed.path("cache/zoo/tiny").is_dir() && runs(&killed).join("baseline-0/summary.json").is_file();
+    let is_done = || begun(&killed).is_some_and(|runs| runs.join("baseline-0/summary.json").is_file());
     assert!(running.until(is_done), "it ended before");
     running.kill();
     assert_eq!(line_count(&killed.path("results/tiny.jsonl")), 0);
@@ -187,8 +190,8 @@ fn an_interrupt_ends_the_runs_and_the_process() {
     let place = place(CLAIM);
     let mut command = place.command(&["zoo", "verify", "tiny", "--jobs", "1"]);
     let mut running = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
-    let begun = || place.path("cache/zoo/tiny").is_dir() && runs(&place).join("check-baseline/manifest.json").is_file();
-    assert!(running.until(begun), "it ended before");
+    let is_under_way = || begun(&place).is_some_and(|runs| runs.join("check-baseline/manifest.json").is_file());
+    assert!(running.until(is_under_way), "it ended before");
     running.signal("INT");
     running.end().failed(130, &["interrupted", "the same command goes on"]);
     place.cohort(&["zoo", "verify", "tiny", "--seeds", "2"]).well();
@@ -231,6 +234,14 @@ fn what_cannot_be_tested_is_refused() {
     refused("trials = [1e-3, 2e-3]", "trials = [1e-3]", &["must be one of its trials", "0.002"]);
     let cold = "\"advantage.baseline\" = \"mean\"\n\"supervised.steps\" = 3";
     refused("\"advantage.baseline\" = \"mean\"", cold, &["the arms have different cold starts"]);
+    let policy = CLAIM
+        .replace("stages = [\"supervised\", \"rl\"]\n", "")
+        .replace("\"advantage.baseline\" = \"mean\"", "\"policy.new.seed\" = 5");
+    let (from, to) = (policy.find("[supervised]").expect("a stage"), policy.find("[rollout]").expect("a section"));
+    let policy = place(&format!("{}{}", &policy[..from], &policy[to..]));
+    policy.cohort(&["zoo", "verify", "tiny"]).failed(2, &["start from different policies", "policy.new.seed"]);
+    let test = replaced("\"advantage.baseline\" = \"mean\"", "\"task.arithmetic.seed\" = 5");
+    test.cohort(&["zoo", "verify", "tiny"]).failed(2, &["the arms have different cold starts"]);
     let start = CLAIM.find("[claim]").expect("a claim");
     place(&CLAIM[..start]).cohort(&["zoo", "verify", "tiny"]).failed(2, &["there is no [claim]", "docs/zoo.md"]);
     place(CLAIM).cohort(&["zoo", "verify", "nowhere"]).failed(2, &["no recipe named `nowhere` in the zoo"]);

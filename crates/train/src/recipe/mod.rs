@@ -368,8 +368,8 @@ impl Recipe {
         correct.retain(|name, _| *name == self.correct);
         correct.values_mut().for_each(|term| (term.weight, term.on_failure) = (1.0, None));
         let reward = RewardSection { terms: correct, sandbox: self.low.reward.sandbox, ..RewardSection::default() };
-        // A mask is of the rl stage alone.
-        let train = self.low.policy.train.clone().filter(|train| !matches!(train, Selection::Mask(_)));
+        // A mask is of the rl stage alone; without one all is trained.
+        let train = self.low.policy.train.clone().filter(|train| !matches!(train, Selection::Mask(_) | Selection::All));
         let part = Low {
             policy: PolicySection { train, ..self.low.policy.clone() },
             task: self.low.task.clone(),
