@@ -98,3 +98,16 @@ fn a_mask_is_of_what_the_rl_stage_changed() {
     }
     assert!(moved > 0 && held > 0, "{moved} moved, {held} held");
 }
+
+#[test]
+fn prompts_are_drawn_from_the_rows_that_are_asked_for() {
+    let place = Place::new();
+    place.train("run", &["--set", "train.among={ column = \"answer\", values = [\"57\", \"99\", \"none\"] }"]).well();
+    for line in lines(&place, "run/rollouts.jsonl") {
+        let prompt = line["prompt"].as_str().expect("a prompt").trim_end_matches('=').to_owned();
+        let sum: u32 = prompt.split('+').map(|part| part.parse::<u32>().expect("a number")).sum();
+        assert!([57, 99].contains(&sum), "{prompt}");
+    }
+    let nothing = "train.among={ column = \"answer\", values = [\"none\"] }";
+    place.train("no", &["--set", nothing]).failed(2, &["train.among", "must fit a row"]);
+}

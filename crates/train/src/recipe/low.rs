@@ -465,6 +465,9 @@ pub struct TrainSection {
     /// Ends the stage at the first step that ends after this many seconds of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_seconds: Option<f64>,
+    /// Which rows of the train split the stage draws its prompts from; all unless told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub among: Option<Among>,
     /// Groups a step.
     pub prompts_per_step: usize,
     /// Optimizer updates on one batch of rollouts.
@@ -537,6 +540,7 @@ impl Default for TrainSection {
             steps: 100,
             max_tokens: None,
             max_seconds: None,
+            among: None,
             prompts_per_step: 32,
             inner_epochs: 1,
             lr: 1e-6,
@@ -557,6 +561,16 @@ impl Default for TrainSection {
             activations: ActivationsChoice::Auto,
         }
     }
+}
+
+/// Rows by the value of a column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Among {
+    /// Its name.
+    pub column: String,
+    /// The values that are drawn from, as texts.
+    pub values: Vec<String>,
 }
 
 /// How the reference policy moves.

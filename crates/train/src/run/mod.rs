@@ -248,7 +248,7 @@ fn go(
     session.ema = recipe.train.ema.as_ref().map(|section| Ema::new(section, session.policy.as_ref()));
     before(&mut session)?;
     let spent = session.directory.manifest.seconds;
-    let mut stage = RlStage::new(recipe, session.world, reference, ledger, spent.total - spent.cold_start);
+    let mut stage = RlStage::new(recipe, session.world, reference, ledger, spent.total - spent.cold_start)?;
     session.started = Instant::now();
     session.restore()?;
     drive(&mut stage, &mut session)?;

@@ -16,7 +16,7 @@ use crate::{
     recipe::Recipe,
     sampling::{Actors, Clocks, Sampling},
     session::Session,
-    stage::record,
+    stage::{pool::Pool, record},
 };
 
 /// The groups that a step drew, in the order in which it drew them: a group's place is its slot.
@@ -78,6 +78,7 @@ impl Drawn {
 pub fn draw(
     recipe: &Recipe,
     ledger: &Ledger,
+    pool: &Pool,
     session: &Session<'_>,
     state: &mut CurriculumState,
     step: u64,
@@ -85,7 +86,7 @@ pub fn draw(
 ) -> Result<Drawn, Error> {
     let world = session.world;
     let (curriculum, wanted) = (&recipe.curriculum, recipe.train.prompts_per_step);
-    let prompts = world.task.items(Split::Train).len();
+    let prompts = pool.len();
     let order = Stream::new(recipe.seed, "rl/order");
     let sampling = Sampling {
         decoding: recipe.rollout.decoding,
@@ -107,7 +108,7 @@ pub fn draw(
     let mut next = curriculum.choose(prompts, wanted, step, order, state);
     for attempt in 0.. {
         let first = asked.len();
-        let asks = world.prompts_from(Split::Train, &next, first);
+        let asks = world.prompts_from(Split::Train, &pool.items(&next), first);
         let mut groups = sampling.run(world, world.strategy.as_ref(), actors, &asks, session.workers, clocks)?;
         record::hold_failures(world, &session.directory, &recipe.reward, &groups, step)?;
         record::hold_budget(world, &session.directory, recipe.reward.error_budget, &groups, step)?;

@@ -1,6 +1,7 @@
 //! Stages, and the loop that drives every one of them.
 
 mod draw;
+mod pool;
 pub(crate) mod record;
 mod rl;
 mod supervised;

@@ -9,7 +9,7 @@ use cohort_core::{
 };
 use cohort_env::Split;
 
-use super::{Next, RL, Report, Stage, draw::draw, record};
+use super::{Next, RL, Report, Stage, draw::draw, pool::Pool, record};
 use crate::{
     ema::HeldOut,
     error::Error,
@@ -40,6 +40,8 @@ pub struct RlStage<'a> {
     /// The recipe's, with the weights of the world's terms.
     method: Method,
     reference: Reference,
+    /// What prompts are drawn from.
+    pool: Pool,
     /// Verdicts of steps that were begun before a crash, so that no clock is asked twice.
     ledger: Ledger,
     /// Seconds of the stage before this process.
@@ -49,8 +51,17 @@ pub struct RlStage<'a> {
 }
 
 impl<'a> RlStage<'a> {
-    pub fn new(recipe: &'a Recipe, world: &World, reference: Reference, ledger: Ledger, seconds_before: f64) -> Self {
-        Self { recipe, method: world.method(&recipe.method), reference, ledger, seconds_before, has_warned: false }
+    /// # Errors
+    /// No row of the train split is what the recipe draws from.
+    pub fn new(
+        recipe: &'a Recipe,
+        world: &World,
+        reference: Reference,
+        ledger: Ledger,
+        seconds_before: f64,
+    ) -> Result<Self, Error> {
+        let (method, pool) = (world.method(&recipe.method), Pool::of(recipe, world)?);
+        Ok(Self { recipe, method, reference, pool, ledger, seconds_before, has_warned: false })
     }
 
     /// Of a step's training passes.
@@ -278,13 +289,14 @@ impl Stage for RlStage<'_> {
         let world = session.world;
         session.state.memory.set_run("step", step as f64);
         let mut curriculum = session.state.curriculum.clone();
-        let mut drawn = draw(self.recipe, &self.ledger, session, &mut curriculum, step, &mut clocks)?;
+        let mut drawn = draw(self.recipe, &self.ledger, &self.pool, session, &mut curriculum, step, &mut clocks)?;
         let Clocks { mut seconds, account } = clocks;
         let ref_logp = timed(&mut seconds.score, || self.reference_logp(session, &drawn.groups, step))?;
         let divergences = divergences(&drawn.groups, &ref_logp);
         let trained_divergences: Vec<Option<f64>> = drawn.trained().iter().map(|&slot| divergences[slot]).collect();
         drawn.admit(&self.recipe.curriculum.admit_kl(&trained_divergences, &curriculum));
-        let observed: Vec<_> = drawn.groups.iter().zip(&divergences).map(|(group, &kl)| observed(group, kl)).collect();
+        let observe = |(group, &kl): (&Group, &Option<f64>)| observed(&self.pool, group, kl);
+        let observed: Vec<_> = drawn.groups.iter().zip(&divergences).map(observe).collect();
         self.recipe.curriculum.observe(step, &observed, &mut curriculum);
         session.state.curriculum = curriculum;
         drawn.measure(&mut metrics);
@@ -404,6 +416,6 @@ fn divergences(groups: &[Group], ref_logp: &[Vec<Vec<f64>>]) -> Vec<Option<f64>>
 }
 
 /// What a curriculum sees of a group.
-fn observed(group: &Group, kl: Option<f64>) -> (usize, Vec<Option<f64>>, Option<f64>) {
-    (group.key.0 as usize, group.episodes.iter().map(|e| e.outcome).collect(), kl)
+fn observed(pool: &Pool, group: &Group, kl: Option<f64>) -> (usize, Vec<Option<f64>>, Option<f64>) {
+    (pool.prompt(group.key), group.episodes.iter().map(|e| e.outcome).collect(), kl)
 }
