@@ -305,10 +305,10 @@ fn all(framework: &str, golden: &str, say: fn(&str, &Value) -> Option<Said>) -> 
 
 #[test]
 fn losses_and_gradients_are_trls() {
-    assert_eq!(all("trl", include_str!("golden/trl.json"), trl), 47);
+    assert_eq!(all("trl", include_str!("../golden/trl.json"), trl), 47);
 }
 
 #[test]
 fn losses_and_gradients_are_verls() {
-    assert_eq!(all("verl", include_str!("golden/verl.json"), verl), 46);
+    assert_eq!(all("verl", include_str!("../golden/verl.json"), verl), 46);
 }

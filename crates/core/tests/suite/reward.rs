@@ -1,5 +1,6 @@
 //! Derived terms and combiners against loops written from their formulas.
 
+#[path = "reward_oracle/mod.rs"]
 mod reward_oracle;
 
 use std::collections::BTreeMap;

@@ -88,8 +88,8 @@ fn compare(file: &str, name: &str, denominator: Denominator, choice: impl Fn(&Va
     }
 }
 
-const TRL: &str = include_str!("golden/trl.json");
-const VERL: &str = include_str!("golden/verl.json");
+const TRL: &str = include_str!("../golden/trl.json");
+const VERL: &str = include_str!("../golden/verl.json");
 
 /// The mean over trajectories of sums over actions.
 #[test]
@@ -180,32 +180,32 @@ fn compare_system(case: &str, advantage: Value, objective: Value) {
 
 #[test]
 fn system_23_disco() {
-    let case = include_str!("../../cohort/tests/golden/algorithms/disco.json");
+    let case = include_str!("../../../cohort/tests/golden/algorithms/disco.json");
     compare_system(case, json!({}), json!({ "surrogate": { "disco": {} } }));
 }
 
 #[test]
 fn system_43_expo() {
-    let case = include_str!("../../cohort/tests/golden/algorithms/expo.json");
+    let case = include_str!("../../../cohort/tests/golden/algorithms/expo.json");
     compare_system(case, json!({}), json!({ "kl": { "coefficient": 0.04 }, "auxiliary": { "coefficient": 0.04 } }));
 }
 
 #[test]
 fn system_48_nft() {
-    let case = include_str!("../../cohort/tests/golden/algorithms/nft.json");
+    let case = include_str!("../../../cohort/tests/golden/algorithms/nft.json");
     let denominator = json!({ "constant": { "length": 1000.0 } });
     compare_system(case, json!({}), json!({ "surrogate": { "nft": {} }, "denominator": denominator }));
 }
 
 #[test]
 fn system_59_guide_grpo() {
-    let case = include_str!("../../cohort/tests/golden/algorithms/guide-grpo.json");
+    let case = include_str!("../../../cohort/tests/golden/algorithms/guide-grpo.json");
     compare_system(case, json!({ "scale": { "std": { "eps": 1e-6 } } }), json!({ "context": "sampled" }));
 }
 
 #[test]
 fn system_63_reg_grpo() {
-    let case = include_str!("../../cohort/tests/golden/algorithms/reg-grpo.json");
+    let case = include_str!("../../../cohort/tests/golden/algorithms/reg-grpo.json");
     let objective = json!({ "surrogate": { "regression": {} }, "kl": { "coefficient": 0.1 } });
     compare_system(case, json!({ "scale": { "std": { "ddof": 0 } } }), objective);
 }
