@@ -26,6 +26,8 @@ pub enum ZooError {
     Run { run: String, status: String, code: u8, tail: String, log: PathBuf },
     #[error("the numbers of {name} cannot be judged: {problem}")]
     Numbers { name: String, problem: String },
+    #[error("another process holds {}\n  hint: the same system is verified or tuned there; wait for it or end it", path.display())]
+    Busy { path: PathBuf },
     #[error("interrupted: finished runs are kept, and the same command goes on")]
     Interrupted,
     #[error("{}: line {line}: {problem}\n  hint: lines are appended by `cohort zoo verify`, and never changed", path.display())]
@@ -49,6 +51,7 @@ impl ZooError {
             | Self::NoBase { .. }
             | Self::Recipe(_)
             | Self::Arms { .. }
+            | Self::Busy { .. }
             | Self::Refused { .. } => 2,
             Self::Setup(error) => error.exit_status(),
             Self::Run { code, .. } => *code,

@@ -157,6 +157,22 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// One verify, or one tune, of a system at a time: a lock that the system lets go when its holder dies.
+///
+/// # Errors
+/// Another process has it.
+pub fn hold(path: &Path) -> Result<File, ZooError> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(ZooError::io(folder))?;
+    }
+    let file = File::create(path).map_err(ZooError::io(path))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(ZooError::Busy { path: path.to_owned() }),
+        // Where the file system knows no locks, it holds nobody off.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+    }
+}
+
 /// Waits until no process works in a run's folder: the child of a verify that was killed ends a moment later, and that of
 /// another verify leaves a run that is finished.
 fn wait_for_owner(folder: &Path, is_over: &dyn Fn() -> bool) {

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::{
     case::{Case, hex},
     error::ZooError,
-    jobs::{Job, Pool},
+    jobs::{Job, Pool, hold},
     journal,
     outcome::metric,
     verify::Options,
@@ -33,6 +33,7 @@ pub fn tune(name: &str, options: &Options) -> Result<Vec<DevLine>, ZooError> {
     let case = Case::read(name)?;
     let seeds: Vec<u64> = (FIRST_SEED..FIRST_SEED + options.seeds.unwrap_or(SEEDS)).collect();
     let folder = options.cache.join("zoo").join(name).join(format!("dev-{}", &case.sum()[..16]));
+    let _lock = hold(&options.cache.join("zoo").join(name).join("tune.lock"))?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = options.jobs.unwrap_or(cores).max(1);
     type Of = fn(&Trials) -> &[toml::Value];

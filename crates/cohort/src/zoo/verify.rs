@@ -22,7 +22,7 @@ use super::{
     case::{Case, hex},
     check,
     error::ZooError,
-    jobs::{Job, Pool},
+    jobs::{Job, Pool, hold},
     journal,
     outcome::{largest_step, metric, numbers},
 };
@@ -70,6 +70,7 @@ pub fn verify(name: &str, options: &Options) -> Result<Verified, ZooError> {
             hint: format!("the number of seeds is part of the claim, at most {MOST_SEEDS}; fewer make a trial"),
         });
     }
+    let _lock = hold(&options.cache.join("zoo").join(name).join("verify.lock"))?;
     let mut runs = Runs::open(&case, options, seeds)?;
     runs.hold_baseline()?;
     let is_trial = seeds < claim.seeds;

@@ -115,7 +115,8 @@ fn refused(old: &str, new: &str, parts: &[&str]) {
 
 /// The folder of the runs of the only claim, once there is one.
 fn begun(place: &Place) -> Option<PathBuf> {
-    Some(fs::read_dir(place.path("cache/zoo/tiny")).ok()?.next()?.ok()?.path())
+    let mut entries = fs::read_dir(place.path("cache/zoo/tiny")).ok()?.flatten().map(|entry| entry.path());
+    entries.find(|path| path.is_dir())
 }
 
 fn runs(place: &Place) -> PathBuf {
@@ -192,6 +193,7 @@ fn an_interrupt_ends_the_runs_and_the_process() {
     let mut running = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
     let is_under_way = || begun(&place).is_some_and(|runs| runs.join("check-baseline/manifest.json").is_file());
     assert!(running.until(is_under_way), "it ended before");
+    place.cohort(&["zoo", "verify", "tiny"]).failed(2, &["another process holds", "verify.lock"]);
     running.signal("INT");
     running.end().failed(130, &["interrupted", "the same command goes on"]);
     place.cohort(&["zoo", "verify", "tiny", "--seeds", "2"]).well();
