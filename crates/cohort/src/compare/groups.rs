@@ -28,7 +28,7 @@ pub struct Group {
     /// Of wall time in all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<Spread>,
-    /// Metrics by name, at every step that a run has.
+    /// Metrics by name, at every step that all of its runs have.
     pub curves: BTreeMap<String, Vec<Point>>,
 }
 
@@ -162,6 +162,8 @@ fn curves(runs: &[&Run]) -> BTreeMap<String, Vec<Point>> {
             }
         }
     }
+    // Past the end of the shortest run the mean would be of other runs.
+    tokens.retain(|_, sampled| sampled.len() == runs.len());
     let point = |(step, values): (u64, Vec<f64>)| {
         let Spread { mean, low, high, .. } = Spread::of(values)?;
         let tokens = Spread::of(tokens.get(&step)?.iter().copied())?.mean;

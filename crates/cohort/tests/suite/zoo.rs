@@ -30,7 +30,7 @@ dev = 16
 [supervised]
 steps = 4
 batch_size = 16
-lr = 1e-2
+lr = 1e-3
 
 [rollout]
 group_size = 4
@@ -74,7 +74,7 @@ paper = "nothing"
 
 [claim]
 text = "The median is a better centre."
-metric = "reward/plus"
+metric = "avg@2/plus"
 effect = 0.05
 tokens = 600
 seeds = 3
@@ -145,7 +145,13 @@ fn a_claim_is_verified_killed_and_gone_on_with() {
         assert!(tokens.iter().all(|t| (600..600 + 128).contains(&t.as_u64().expect("tokens"))), "{tokens:?}");
     }
     assert_eq!(line["control"]["seeds"], serde_json::json!([0, 1]));
-    assert!(line["before"].as_array().expect("numbers").windows(2).all(|w| w[0] == w[1]), "one cold start: {line}");
+    let start = |run: &str| {
+        let text = fs::read(runs(&whole).join(run).join("manifest.json")).expect("a manifest");
+        serde_json::from_slice::<Value>(&text).expect("JSON")["initial_sha256"].clone()
+    };
+    let all = ["method-0", "method-2", "baseline-1", "control-1", "check-plain"].map(start);
+    assert!(all[0].is_string() && all.iter().all(|sum| *sum == all[0]), "one cold start: {all:?}");
+    assert_ne!(line["method"], line["baseline"], "the arms differ");
     let page = fs::read_to_string(runs(&whole).join("compare.html")).expect("a page");
     assert!(page.contains("<polygon") && page.contains("seeds 0, 1, 2"));
 
@@ -252,7 +258,7 @@ fn what_cannot_be_tested_is_refused() {
 
 #[test]
 fn what_shows_only_when_it_runs_is_refused_then() {
-    let metric = replaced("metric = \"reward/plus\"", "metric = \"reward/minus\"");
+    let metric = replaced("metric = \"avg@2/plus\"", "metric = \"reward/minus\"");
     let parts = ["`claim.metric` is no number of the evaluation", "reward/plus", "greedy"];
     metric.cohort(&["zoo", "verify", "tiny"]).failed(2, &parts);
     // The baseline has another scale than the base.
