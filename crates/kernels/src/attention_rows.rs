@@ -155,6 +155,48 @@ pub(crate) fn rows<const FMA: bool, const R: usize, const SLIDE: bool>(
     let blocks = longest.next_multiple_of(KEY_BLOCK);
     // A row that begins later may fill up to a vector behind the last block.
     let stride = if SLIDE { blocks + LANES } else { blocks };
+    all_scores::<FMA, R>(q, head, blocks, scratch, stride);
+    let mut totals = [0.0; R];
+    for r in 0..R {
+        let skipped = if SLIDE { r } else { 0 };
+        totals[r] = softmax::<FMA>(&mut scratch[r * stride + skipped..], count + extra * r - skipped, scale);
+    }
+    mix_all::<FMA, R, SLIDE>(scratch, stride, head, q[0].len(), count, extra, totals, &mut out);
+}
+
+/// `R` query rows against the same `count` keys of one head, with `bias[r][t]` added to the scaled score of key `t`.
+#[inline(always)]
+pub(crate) fn biased_rows<const FMA: bool, const R: usize>(
+    q: [&[f32]; R],
+    head: Head,
+    count: usize,
+    bias: [&[f32]; R],
+    scale: f32,
+    scratch: &mut [f32],
+    mut out: [&mut [f32]; R],
+) {
+    let stride = count.next_multiple_of(KEY_BLOCK);
+    all_scores::<FMA, R>(q, head, stride, scratch, stride);
+    let mut totals = [0.0; R];
+    for r in 0..R {
+        let scores = &mut scratch[r * stride..][..stride];
+        for (score, bias) in scores.iter_mut().zip(bias[r]) {
+            *score = fma::<FMA>(*score, scale, *bias);
+        }
+        totals[r] = softmax::<FMA>(scores, count, 1.0);
+    }
+    mix_all::<FMA, R, false>(scratch, stride, head, q[0].len(), count, 0, totals, &mut out);
+}
+
+/// The scores of `R` rows for all keys in whole blocks, row `r` from `r * stride`.
+#[inline(always)]
+fn all_scores<const FMA: bool, const R: usize>(
+    q: [&[f32]; R],
+    head: Head,
+    blocks: usize,
+    scratch: &mut [f32],
+    stride: usize,
+) {
     // Few rows take wider blocks: the sums have to outnumber the cycles that one addition takes.
     let mut from = 0;
     while R <= 2 && from + 2 * KEY_BLOCK <= blocks {
@@ -165,23 +207,32 @@ pub(crate) fn rows<const FMA: bool, const R: usize, const SLIDE: bool>(
         scores::<FMA, R, KEY_BLOCK>(q, head, from, scratch, stride);
         from += KEY_BLOCK;
     }
-    let mut totals = [0.0; R];
-    for r in 0..R {
-        let skipped = if SLIDE { r } else { 0 };
-        totals[r] = softmax::<FMA>(&mut scratch[r * stride + skipped..], count + extra * r - skipped, scale);
-    }
-    let head_dim = q[0].len();
+}
+
+/// [`mix`] for all elements of the rows.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn mix_all<const FMA: bool, const R: usize, const SLIDE: bool>(
+    weights: &[f32],
+    stride: usize,
+    head: Head,
+    head_dim: usize,
+    count: usize,
+    extra: usize,
+    totals: [f32; R],
+    out: &mut [&mut [f32]; R],
+) {
     let mut d = 0;
     while d + 32 <= head_dim {
-        mix::<FMA, R, SLIDE, 32>(scratch, stride, head, d, count, extra, totals, &mut out);
+        mix::<FMA, R, SLIDE, 32>(weights, stride, head, d, count, extra, totals, out);
         d += 32;
     }
     while d + 8 <= head_dim {
-        mix::<FMA, R, SLIDE, 8>(scratch, stride, head, d, count, extra, totals, &mut out);
+        mix::<FMA, R, SLIDE, 8>(weights, stride, head, d, count, extra, totals, out);
         d += 8;
     }
     while d < head_dim {
-        mix::<FMA, R, SLIDE, 1>(scratch, stride, head, d, count, extra, totals, &mut out);
+        mix::<FMA, R, SLIDE, 1>(weights, stride, head, d, count, extra, totals, out);
         d += 1;
     }
 }

@@ -12,13 +12,16 @@ mod adamw;
 mod allocator;
 mod attention;
 mod attention_backward;
+mod attention_both_ways;
 mod attention_rows;
 mod draw;
 mod exp;
+mod gelu;
 mod head;
 mod head_divergence;
 mod head_logp;
 mod kv_cache;
+mod layer_norm;
 mod level;
 mod linear;
 mod linear_bf16;
@@ -42,14 +45,17 @@ pub use adamw::{AdamW, adamw};
 pub use allocator::keep_freed_memory;
 pub use attention::{AttentionShape, attend, attention};
 pub use attention_backward::attention_backward;
+pub use attention_both_ways::{BothWaysShape, Distances, attention_both_ways};
 pub use draw::{Drawn, categorical, greedy};
 pub use exp::{exp, sigmoid};
+pub use gelu::{gelu, gelu_tanh};
 pub use head::{
     Asked, Head, HeadColumns, HeadGradients, HeadShape, head_logits, head_relative, head_relative_backward,
 };
 pub use head_divergence::{Distributions, Divergence, head_divergence, head_divergence_backward};
 pub use head_logp::{head_backward, head_rows};
 pub use kv_cache::KvCache;
+pub use layer_norm::layer_norm;
 pub use level::{Level, level};
 pub use linear::{
     LinearShape, linear, linear_grad_bias, linear_grad_input, linear_grad_weight, linear_transposed, transpose_weight,
