@@ -59,7 +59,18 @@ impl Snapshot {
 
     /// As [`Snapshot::has_weights`], and the tokenizer is there or known to be in no such file.
     pub fn lacks_no_model_file(&self) -> bool {
-        self.has_weights() && (self.has(select::TOKENIZER) || self.absent.join(select::TOKENIZER).is_file())
+        self.has_weights() && self.is_known(select::TOKENIZER)
+    }
+
+    /// As [`Snapshot::lacks_no_model_file`], and the modules of a sentence encoder are there or known to be none: without them, it would be
+    /// another one.
+    pub fn lacks_no_encoder_file(&self) -> bool {
+        self.lacks_no_model_file() && self.is_known(select::MODULES)
+    }
+
+    /// Whether the file is there, or known to be in no such commit.
+    fn is_known(&self, name: &str) -> bool {
+        self.has(name) || self.absent.join(name).is_file()
     }
 }
 

@@ -86,6 +86,11 @@ impl<'a> Download<'a> {
                 store.mark_absent(file)?;
             }
         }
+        if has(select::MODULES) {
+            for file in listing.files.iter().filter(|file| select::is_of_a_module(file)) {
+                self.bring(store, listing, file)?;
+            }
+        }
         if has(select::WEIGHTS) {
             return self.bring(store, listing, select::WEIGHTS);
         }

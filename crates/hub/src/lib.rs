@@ -81,6 +81,22 @@ impl Hub {
         }
     }
 
+    /// The directory of the sentence encoder that `reference` names, complete: what [`Hub::model`] brings, and its modules.
+    ///
+    /// # Errors
+    /// What [`HubError`] lists.
+    pub fn encoder(&self, reference: &Reference) -> Result<PathBuf, HubError> {
+        if reference.kind != Kind::Model || reference.file.is_some() {
+            return Err(HubError::NotAModel { name: reference.to_string() });
+        }
+        let repository = self.repository(reference)?;
+        let cached = repository.commit(reference.revision()).map(|commit| repository.snapshot(&commit));
+        match cached.filter(|snapshot| snapshot.lacks_no_encoder_file()) {
+            Some(snapshot) => Ok(snapshot.folder),
+            None => self.fetch(&repository, reference),
+        }
+    }
+
     /// The data file that `reference` names.
     ///
     /// # Errors

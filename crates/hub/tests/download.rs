@@ -61,6 +61,26 @@ impl Bench {
     }
 }
 
+#[test]
+fn a_sentence_encoder_lands_with_its_modules() {
+    let bench = bench();
+    // As a model it is whole; whether it has modules was never asked.
+    let folder = bench.model("hf:org/tiny").unwrap();
+    std::fs::remove_dir_all(folder.parent().unwrap().with_file_name(".no_exist")).unwrap();
+    for (file, text) in [("modules.json", "[]"), ("1_Pooling/config.json", "{\"p\":1}"), ("onnx/config.json", "{}")] {
+        bench.server.small(TINY, file, text);
+    }
+    bench.server.seen();
+    let hub = Hub::new(bench.settings.clone());
+    let encoder = || hub.encoder(&Reference::parse("hf:org/tiny").unwrap()).unwrap();
+    assert_eq!(encoder(), folder);
+    assert_eq!(fs::read_to_string(folder.join("1_Pooling/config.json")).unwrap(), "{\"p\":1}");
+    assert!(folder.join("modules.json").is_file() && !folder.join("onnx").exists());
+    bench.server.seen();
+    assert_eq!(encoder(), folder);
+    assert_eq!(bench.server.seen(), Vec::<String>::new(), "what is cached is not asked for");
+}
+
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> =
         fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
