@@ -210,8 +210,8 @@ mod tests {
     #[test]
     #[should_panic(expected = "that reach 2, for sequences of 3")]
     fn distances_reach_the_ends() {
-        let x = [0.0; 3 * WIDTH];
+        let (x, mut out) = ([0.0; 3 * WIDTH], [0.0; 3 * WIDTH]);
         let distances = Some(Distances { values: &[0.0; 9], reach: 2 });
-        attention_both_ways(&x, &x, &x, &[0, 3], SHAPE, distances, &mut x.clone());
+        attention_both_ways(&x, &x, &x, &[0, 3], SHAPE, distances, &mut out);
     }
 }
