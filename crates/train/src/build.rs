@@ -7,7 +7,9 @@ use std::{
 };
 
 use cohort_core::{Controls, Policy, Sampler, SingleTurn, Stream};
-use cohort_env::{Codec, CodecError, Data, Limits, Means, Sandbox, Source, TaskError, VerifierConfig, locate};
+use cohort_env::{
+    Codec, CodecError, Data, Limits, Means, Sandbox, Source, TaskError, VerifierConfig, VerifierError, locate,
+};
 use cohort_hub::{Hub, HubError, Reference, Settings};
 use cohort_model::{
     AdapterConfig, Architecture, Blueprint, ConfigError, ModelError, Opening, Selection, TextPolicy, TextTokenizer,
@@ -62,7 +64,20 @@ impl Places {
             run_dir: self.run_dir.clone(),
             sandbox: Sandbox::Jail,
             variables: Arc::new(|name| std::env::var(name).ok()),
+            hub: self.encoders(),
         }
+    }
+
+    /// The Hub as verifiers ask it.
+    fn encoders(&self) -> cohort_env::verifier::Hub {
+        let hub = self.hub.clone();
+        Arc::new(move |parameter, name| {
+            let found = Reference::parse(name).and_then(|reference| hub.encoder(&reference));
+            found.map_err(|error| match error.is_of_the_name() {
+                true => VerifierError::BadText { parameter, got: name.to_owned(), expected: "hf:org/name[@revision]" },
+                false => VerifierError::Unreachable { parameter, name: name.to_owned(), reason: error.to_string() },
+            })
+        })
     }
 
     /// The directory of the model that `key` names: a path, `data:NAME`, or `hf:org/name[@revision]`.

@@ -85,6 +85,8 @@ impl Error {
             ) => 2,
             Error::Method { .. } | Error::NotEmpty { .. } => 2,
             Error::Verifier { source: VerifierError::Missing { .. }, .. } => 6,
+            Error::Verifier { source: VerifierError::Encoder(e), .. } if e.is_of_weights() => 5,
+            Error::Verifier { source: VerifierError::Encoder(_) | VerifierError::Unreachable { .. }, .. } => 3,
             Error::Verifier { .. } => 2,
             Error::Task(e) if e.fault() == Fault::Recipe => 2,
             Error::Hub { source, .. } if source.is_of_the_name() => 2,

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use sha2::{Digest, Sha256};
@@ -36,19 +36,31 @@ impl<T: Clone> Cache<T> {
 
     /// The answer kept under `key`, or that of `ask`, kept where `is_kept` says so. Threads that ask at once all ask.
     pub fn get(&self, key: Key, is_kept: impl Fn(&T) -> bool, ask: impl FnOnce() -> T) -> T {
-        let answers = || self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = answers().get(&key) {
-            return kept.clone();
+        if let Some(kept) = self.look(&key) {
+            return kept;
         }
         let answer = ask();
         if is_kept(&answer) {
-            let mut answers = answers();
-            if answers.len() >= self.room {
-                answers.clear();
-            }
-            answers.insert(key, answer.clone());
+            self.keep(key, answer.clone());
         }
         answer
+    }
+
+    /// The answer kept under `key`.
+    pub fn look(&self, key: &Key) -> Option<T> {
+        self.answers().get(key).cloned()
+    }
+
+    pub fn keep(&self, key: Key, answer: T) {
+        let mut answers = self.answers();
+        if answers.len() >= self.room {
+            answers.clear();
+        }
+        answers.insert(key, answer);
+    }
+
+    fn answers(&self) -> MutexGuard<'_, HashMap<Key, T>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

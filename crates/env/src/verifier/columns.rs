@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::View;
 
 /// What is wrong with a row, and where the row is from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Fault(String);
 
 impl Fault {

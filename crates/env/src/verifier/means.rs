@@ -6,9 +6,13 @@ use cohort_sandbox::{Jail, JailError};
 use serde::{Deserialize, Serialize};
 
 use super::VerifierError;
+use crate::locate;
 
 /// Looks a variable of the environment up.
 pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Finds the directory of a model named `hf:org/name[@revision]`, for the parameter that is named first.
+pub type Hub = Arc<dyn Fn(&'static str, &str) -> Result<PathBuf, VerifierError> + Send + Sync>;
 
 /// What stands between programs that a model wrote and this machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -61,18 +65,44 @@ pub struct Means {
     pub sandbox: Sandbox,
     /// Keys of services are read through it, by the names that a recipe gives.
     pub variables: Variables,
+    /// Where models of the Hub are.
+    pub hub: Hub,
+}
+
+impl Means {
+    /// The directory of the model that a parameter names: a path, `data:NAME`, or `hf:org/name[@revision]`.
+    ///
+    /// # Errors
+    /// A name that leads nowhere; whether a plain path is a model is for who reads it.
+    pub fn model(&self, parameter: &'static str, name: &str) -> Result<PathBuf, VerifierError> {
+        match name.starts_with("hf:") {
+            true => (self.hub)(parameter, name),
+            false => Ok(locate(parameter, name, self.data.as_deref())?),
+        }
+    }
 }
 
 impl Default for Means {
-    /// No folders, no variables; a jail.
+    /// No folders, no variables, no Hub; a jail.
     fn default() -> Self {
-        Self { data: None, cache: None, run_dir: None, sandbox: Sandbox::Jail, variables: Arc::new(|_| None) }
+        let no_hub = |parameter, name: &str| {
+            let reason = "no Hub is known here; give the model's directory".to_owned();
+            Err(VerifierError::Unreachable { parameter, name: name.to_owned(), reason })
+        };
+        Self {
+            data: None,
+            cache: None,
+            run_dir: None,
+            sandbox: Sandbox::Jail,
+            variables: Arc::new(|_| None),
+            hub: Arc::new(no_hub),
+        }
     }
 }
 
 impl fmt::Debug for Means {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { data, cache, run_dir, sandbox, variables: _ } = self;
+        let Self { data, cache, run_dir, sandbox, variables: _, hub: _ } = self;
         f.debug_struct("Means")
             .field("data", data)
             .field("cache", cache)

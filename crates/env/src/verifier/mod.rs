@@ -5,6 +5,7 @@ pub(crate) mod cache;
 pub mod code;
 mod columns;
 mod described;
+pub mod embedding;
 pub mod fenced;
 pub mod format;
 pub mod function;
@@ -37,18 +38,19 @@ use std::{
 };
 
 use cohort_core::{Outcome, StopReason};
+use cohort_encoder::EncoderError;
 use serde_json::Value;
 
 pub use self::{
     answer::Answer,
     described::Described,
     function::{IntoOutcome, from_fn},
-    means::{Means, Sandbox, Variables},
+    means::{Hub, Means, Sandbox, Variables},
     pattern::Pattern,
     registry::{Configured, DESCRIBED, VerifierConfig},
     verdict::{Asked, Verdict},
 };
-use crate::task::Item;
+use crate::{locate::LocateError, task::Item};
 
 /// What a verifier sees of an episode.
 #[derive(Clone, Copy, Debug)]
@@ -203,6 +205,15 @@ pub enum VerifierError {
     BadText { parameter: &'static str, got: String, expected: &'static str },
     #[error("`{parameter}` is {got}, and must be {expected}")]
     BadNumber { parameter: &'static str, got: f64, expected: &'static str },
+    #[error(transparent)]
+    Locate(#[from] LocateError),
+    /// A model that its name does not lead to.
+    #[error("`{parameter}` is {name:?}: {reason}")]
+    Unreachable { parameter: &'static str, name: String, reason: String },
+    #[error(
+        "{0}\n  hint: `model` is the directory of a sentence encoder: config.json, tokenizer.json, model.safetensors"
+    )]
+    Encoder(#[from] EncoderError),
     /// Something outside the recipe is missing: a folder, a program, a key.
     #[error("{what}\n  hint: {hint}")]
     Missing { what: String, hint: String },

@@ -83,6 +83,7 @@ verifiers! {
     Rouge(text::rouge::Rouge),
     Bleu(text::bleu::Bleu),
     NgramJaccard(text::ngram::NgramJaccard),
+    Embedding(super::embedding::Embedding),
     Repetition(text::repetition::Repetition),
     Redundancy(text::repetition::Redundancy),
     Iou(geometry::iou::Iou),
