@@ -30,14 +30,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             .collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let tokens = encoder.embed(&texts).into_iter().next().ok_or("a text")??.tokens;
-        let (begun, mut count) = (Instant::now(), 0);
-        while begun.elapsed().as_secs_f64() < 3.0 {
+        let (clock, mut count) = (Clock::start(), 0);
+        while clock.seconds() < 2.0 {
             count += encoder.embed(&texts).len();
         }
-        println!(
-            "{:7.1} a second, {tokens} tokens each, {together} together",
-            count as f64 / begun.elapsed().as_secs_f64()
-        );
+        println!("{:7.1} a second, {tokens} tokens each, {together} together", count as f64 / clock.seconds());
     }
     Ok(())
 }
