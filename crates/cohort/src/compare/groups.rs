@@ -79,7 +79,10 @@ pub fn groups(runs: &[Run], sides: &[Side]) -> Vec<Group> {
     let recipes: Vec<Option<Table>> = runs.iter().map(|run| arm_of(run, runs)).collect();
     let mut members: Vec<Vec<usize>> = Vec::new();
     for (i, recipe) in recipes.iter().enumerate() {
-        match members.iter_mut().find(|group| recipe.is_some() && recipes[group[0]] == *recipe) {
+        // The same seed again is another run to look at, not another seed.
+        let is_new = |group: &Vec<usize>| group.iter().all(|&m| sides[m].seed != sides[i].seed);
+        let is_same = |group: &Vec<usize>| recipe.is_some() && recipes[group[0]] == *recipe && is_new(group);
+        match members.iter_mut().find(|group| is_same(group)) {
             Some(group) => group.push(i),
             None => members.push(vec![i]),
         }
@@ -209,6 +212,14 @@ mod tests {
         for part in ["A  ", "2 runs, seeds 0, 1", "train.lr", "0.0005", "greedy after", "sampled tokens"] {
             assert!(text.contains(part), "{part} in {text}");
         }
+    }
+
+    #[test]
+    fn the_same_seed_twice_is_no_arm_of_two() {
+        let (a, b) = (Synthetic::new(2).finish(), Synthetic::new(2).finish());
+        let got = compare(&[a.path().to_owned(), b.path().to_owned()]).unwrap();
+        assert_eq!(got.groups.len(), 2);
+        assert!(got.text(&[]).contains("the recipes are equal"));
     }
 
     #[test]

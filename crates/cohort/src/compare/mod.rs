@@ -160,12 +160,16 @@ impl Comparison {
         let shown = |spread: Option<Spread>, show: &dyn Fn(f64) -> String| {
             spread.map_or("-".to_owned(), |spread| spread.text(show))
         };
-        let mut rows = vec![header(&["recipe"])];
-        for difference in &self.between {
-            let values = difference.values.iter().map(|value| value.clone().unwrap_or_else(|| "-".to_owned()));
-            rows.push(std::iter::once(difference.key.clone()).chain(values).collect());
+        if self.between.is_empty() {
+            text.push_str("\nthe recipes differ in nothing but the seed\n");
+        } else {
+            let mut rows = vec![header(&["recipe"])];
+            for difference in &self.between {
+                let values = difference.values.iter().map(|value| value.clone().unwrap_or_else(|| "-".to_owned()));
+                rows.push(std::iter::once(difference.key.clone()).chain(values).collect());
+            }
+            push_table(&mut text, &rows);
         }
-        push_table(&mut text, &rows);
         let mut names: Vec<&String> = self.groups.iter().flat_map(|g| g.before.keys().chain(g.after.keys())).collect();
         names.sort_unstable();
         names.dedup();
