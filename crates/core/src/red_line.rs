@@ -3,14 +3,26 @@
 //! The ratio's denominator is the trainer's own row, so a gap shows in no ratio: actions come from one distribution, and
 //! another is trained. Engines that compute one thing in two ways have a gap of rounding; what is above that is a fault.
 
+use serde::{Deserialize, Serialize};
+
 use crate::objective::Objective;
 
-/// What rows are computed in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What rows are computed in: what the operands of products are rounded to. Sums and weights are f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
+    /// Nothing is rounded.
     #[default]
     F32,
+    /// The upper half of an f32: 8 bits of mantissa.
     Bf16,
+}
+
+impl Precision {
+    /// For fields that are written where they are not the default.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The distance of two columns of log-probabilities, in nats.

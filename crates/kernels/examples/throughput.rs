@@ -57,8 +57,10 @@ fn linear_rows() {
 /// Ways to multiply with a weight at the sizes of Qwen2.5-0.5B, in GFLOP/s.
 fn bf16_rows() {
     println!("GFLOP/s, with {}bf16 dot products:", if has_dot_products() { "" } else { "no " });
-    println!("f32, f32 transposed once, bf16 widened, bf16 x bf16 packed once, and its ratio to the best in f32");
-    for (inputs, outputs) in [(896, 896), (896, 4864), (4864, 896)] {
+    println!(
+        "f32, f32 transposed once, bf16 widened, bf16 x bf16 packed once, its ratio to the best in f32, its gradients"
+    );
+    for (inputs, outputs) in [(256, 128), (256, 768), (768, 256), (896, 896), (896, 4864), (4864, 896)] {
         let weight = numbers(inputs * outputs);
         let mut transposed = vec![0.0; weight.len()];
         transpose_weight(&weight, inputs, outputs, &mut transposed);
@@ -71,9 +73,17 @@ fn bf16_rows() {
             let single = rate(seconds(|| linear(black_box(&x), &weight, None, shape, &mut out)));
             let once = rate(seconds(|| linear_transposed(black_box(&x), &transposed, None, shape, &mut out)));
             let widened = rate(seconds(|| linear(black_box(&x), &half, None, shape, &mut out)));
-            let dots = rate(seconds(|| linear_bf16(black_box(&x), &packed, None, rows, &mut out)));
+            let rounded = Weight::rounded(Matrix::from(&weight), &packed);
+            let dots = rate(seconds(|| linear(black_box(&x), rounded, None, shape, &mut out)));
             let ratio = dots / single.max(once);
-            println!("{rows:5} x ({inputs} -> {outputs}) {single:7.1} {once:7.1} {widened:7.1} {dots:7.1} {ratio:6.2}");
+            let (d_out, mut d_x, mut d_weight) = (numbers(rows * outputs), x.clone(), weight.clone());
+            let grad_input = rate(seconds(|| linear_grad_input(black_box(&d_out), rounded, shape, &mut d_x)));
+            let grad_weight = rate(seconds(|| {
+                linear_grad_weight_by(Arithmetic::Bf16, black_box(&d_out), &x, shape, &mut d_weight);
+            }));
+            println!(
+                "{rows:5} x ({inputs} -> {outputs}) {single:7.1} {once:7.1} {widened:7.1} {dots:7.1} {ratio:6.2} {grad_input:7.1} {grad_weight:7.1}"
+            );
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
+use crate::bf16::{self, Write};
 use crate::exp::exp_lane;
 use crate::level::dispatch;
 use crate::linear::{LinearShape, linear};
 use crate::logits::{BLOCK, EMPTY, merge, partial};
 use crate::matrix::{View, multiply};
-use crate::stored::Matrix;
+use crate::weight::{Arithmetic, Weight};
 
 /// The sizes of a head: hidden rows `[rows, width]` and a weight `[vocabulary, width]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +76,8 @@ impl<'a> Asked<'a> {
 pub struct Head<'a> {
     /// `[rows, width]`.
     pub hidden: &'a [f32],
-    /// `[vocabulary, width]`, f32 or bf16.
-    pub weight: Matrix<'a>,
+    /// `[vocabulary, width]`.
+    pub weight: Weight<'a>,
     /// The ids of each row.
     pub asked: Asked<'a>,
     /// Logits are multiplied by it.
@@ -190,7 +191,7 @@ pub fn head_relative(head: Head, out: HeadColumns) {
 }
 
 /// The logits themselves, unscaled, `[rows, vocabulary]`: what a sampler draws from.
-pub fn head_logits<'a>(hidden: &[f32], weight: impl Into<Matrix<'a>>, shape: HeadShape, logits: &mut [f32]) {
+pub fn head_logits<'a>(hidden: &[f32], weight: impl Into<Weight<'a>>, shape: HeadShape, logits: &mut [f32]) {
     linear(hidden, weight, None, shape.linear(shape.rows, shape.vocabulary), logits);
 }
 
@@ -216,7 +217,7 @@ impl HeadGradients<'_> {
     }
 
     /// The gradients of the logits of `rows` and of the ids `block`, `[rows, block]`; `weight` is that of these ids.
-    pub(crate) fn fill(&self, head: &Head, rows: Range<usize>, block: Range<usize>, weight: &[f32], tile: &mut [f32]) {
+    pub(crate) fn fill(&self, head: &Head, rows: Range<usize>, block: Range<usize>, weight: Weight, tile: &mut [f32]) {
         let width = head.shape.width;
         let hidden = &head.hidden[rows.start * width..rows.end * width];
         linear(hidden, weight, None, head.shape.linear(rows.len(), block.len()), tile);
@@ -264,14 +265,28 @@ fn gradient_body<const FMA: bool>(logits: &mut [f32], row: RowGradient) {
 dispatch! { fn gradient(logits: &mut [f32], row: RowGradient) = gradient_body }
 
 /// `d_hidden += dz * weight` for a tile dz `[rows, ids]`.
-pub(crate) fn add_d_hidden(tile: &[f32], weight: &[f32], width: usize, d_hidden: &mut [f32]) {
+pub(crate) fn add_d_hidden(tile: &[f32], weight: Weight, width: usize, d_hidden: &mut [f32]) {
     let (rows, ids) = (d_hidden.len() / width, weight.len() / width);
-    multiply(d_hidden, width, true, View::rows(tile, rows, ids, ids), View::rows(weight, ids, width, width));
+    match weight {
+        Weight::Single(stored) => {
+            let mut wide = Vec::new();
+            let weight = View::rows(stored.widened(&mut wide), ids, width, width);
+            multiply(d_hidden, width, true, View::rows(tile, rows, ids, ids), weight);
+        }
+        Weight::Rounded { stored, .. } => {
+            let shape = LinearShape { rows, inputs: width, outputs: ids };
+            bf16::grad_input(0..width, tile, stored, shape, d_hidden, Write::Add);
+        }
+    }
 }
 
 /// `d_weight += dz' * hidden` for a tile dz `[rows, ids]`.
-pub(crate) fn add_d_weight(tile: &[f32], hidden: &[f32], width: usize, d_weight: &mut [f32]) {
+pub(crate) fn add_d_weight(arithmetic: Arithmetic, tile: &[f32], hidden: &[f32], width: usize, d_weight: &mut [f32]) {
     let (rows, ids) = (hidden.len() / width, d_weight.len() / width);
+    if arithmetic == Arithmetic::Bf16 {
+        let shape = LinearShape { rows, inputs: width, outputs: ids };
+        return bf16::grad_weight(0..ids, 0..width, tile, hidden, shape, d_weight, Write::Add);
+    }
     let dz = View::rows(tile, rows, ids, ids);
     multiply(d_weight, width, true, dz.transposed(), View::rows(hidden, rows, width, width));
 }
@@ -291,7 +306,7 @@ pub fn head_relative_backward(
 ) {
     gradients.check("head_relative_backward", &head);
     check_outputs(&head, d_hidden, d_weight.as_deref());
-    let fill = |rows: Range<usize>, block: Range<usize>, weight: &[f32], tile: &mut [f32]| {
+    let fill = |rows: Range<usize>, block: Range<usize>, weight: Weight, tile: &mut [f32]| {
         gradients.fill(&head, rows, block, weight, tile);
     };
     accumulate(head.hidden, head.weight, head.shape.width, fill, d_hidden, d_weight);
@@ -301,9 +316,9 @@ pub fn head_relative_backward(
 /// from the weight of these ids.
 pub(crate) fn accumulate(
     hidden: &[f32],
-    weight: Matrix,
+    weight: Weight,
     width: usize,
-    fill: impl Fn(Range<usize>, Range<usize>, &[f32], &mut [f32]),
+    fill: impl Fn(Range<usize>, Range<usize>, Weight, &mut [f32]),
     d_hidden: &mut [f32],
     mut d_weight: Option<&mut [f32]>,
 ) {
@@ -324,7 +339,7 @@ pub(crate) fn accumulate(
             fill(top..top + height, block.clone(), weight, tile);
             add_d_hidden(tile, weight, width, &mut d_hidden[top * width..][..height * width]);
             if let Some(d_weight) = &mut d_weight {
-                add_d_weight(tile, &hidden[top * width..][..height * width], width, d_weight);
+                add_d_weight(weight.arithmetic(), tile, &hidden[top * width..][..height * width], width, d_weight);
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::level::dispatch;
 use crate::linear::{LinearShape, linear};
 use crate::logits::BLOCK;
 use crate::reduce::sum;
-use crate::stored::Matrix;
+use crate::weight::Weight;
 
 /// The distributions that a head gives to some rows. The width may differ between the two that are compared; rows and
 /// vocabulary may not.
@@ -16,8 +16,8 @@ use crate::stored::Matrix;
 pub struct Distributions<'a> {
     /// `[rows, width]`.
     pub hidden: &'a [f32],
-    /// `[vocabulary, width]`, f32 or bf16.
-    pub weight: Matrix<'a>,
+    /// `[vocabulary, width]`.
+    pub weight: Weight<'a>,
     /// The width.
     pub width: usize,
     /// Logits are multiplied by it.
@@ -40,7 +40,7 @@ impl Distributions<'_> {
     }
 
     /// Logits of some rows for the ids `block`, with this weight of theirs.
-    fn logits(&self, rows: &Range<usize>, block: &Range<usize>, weight: Matrix, tile: &mut [f32]) {
+    fn logits(&self, rows: &Range<usize>, block: &Range<usize>, weight: Weight, tile: &mut [f32]) {
         let hidden = &self.hidden[rows.start * self.width..rows.end * self.width];
         linear(hidden, weight, None, LinearShape { rows: rows.len(), inputs: self.width, outputs: block.len() }, tile);
     }
@@ -185,10 +185,10 @@ impl<'a> Divergence<'a> {
         self,
         divergence: &'a [f32],
         g: &'a [f32],
-    ) -> impl Fn(Range<usize>, Range<usize>, &[f32], &mut [f32]) + Sync + 'a {
+    ) -> impl Fn(Range<usize>, Range<usize>, Weight, &mut [f32]) + Sync + 'a {
         move |rows, block, weight, tile| {
             let mut q = vec![0.0; tile.len()];
-            self.p.logits(&rows, &block, Matrix::F32(weight), tile);
+            self.p.logits(&rows, &block, weight, tile);
             self.q.logits(&rows, &block, self.q.weight.rows(block.clone(), self.q.width), &mut q);
             for ((row, p), q) in rows.zip(tile.chunks_exact_mut(block.len())).zip(q.chunks_exact(block.len())) {
                 gradient(p, q, Row { divergence: divergence[row], gradient: g[row], ..self.row(row) });
@@ -228,7 +228,7 @@ pub(crate) mod tests {
             fn side(case: &Case) -> Distributions<'_> {
                 Distributions {
                     hidden: &case.hidden,
-                    weight: Matrix::from(&case.weight),
+                    weight: Weight::from(&case.weight),
                     width: case.shape.width,
                     inverse_temperature: case.inverse_temperature,
                     log_sum_exp: &case.columns[3],
@@ -334,8 +334,8 @@ pub(crate) mod tests {
         };
         let wide = pair.get();
         let narrow = Divergence {
-            p: Distributions { weight: Matrix::from(&narrow_p), ..wide.p },
-            q: Distributions { weight: Matrix::from(&narrow_q), ..wide.q },
+            p: Distributions { weight: Weight::from(&narrow_p), ..wide.p },
+            q: Distributions { weight: Weight::from(&narrow_q), ..wide.q },
         };
         assert_eq!(run(narrow), run(wide));
     }

@@ -1,18 +1,18 @@
 //! The head for one id a row and its log-probability: the density of an ordinary token.
 
 use crate::head::{Asked, Head, HeadColumns, HeadGradients, HeadShape};
-use crate::stored::Matrix;
 use crate::team::Team;
+use crate::weight::Weight;
 
 /// Scores rows without a `[rows, vocabulary]` tensor. With `z = (hidden . weight) * inverse_temperature`:
 /// `log_sum_exp = ln sum e^z`, `logp = z[id] - log_sum_exp`, `entropy = log_sum_exp - sum p z`.
 ///
-/// hidden `[rows, width]`, weight `[vocabulary, width]` in f32 or bf16; ids and the three columns `[rows]`. The numbers of
+/// hidden `[rows, width]`, weight `[vocabulary, width]`; ids and the three columns `[rows]`. The numbers of
 /// [`head_relative`](crate::head_relative), and bit for bit those of [`logits_row`](crate::logits_row).
 #[allow(clippy::too_many_arguments)]
 pub fn head_rows<'a>(
     hidden: &[f32],
-    weight: impl Into<Matrix<'a>>,
+    weight: impl Into<Weight<'a>>,
     ids: &[u32],
     inverse_temperature: f32,
     shape: HeadShape,
@@ -29,7 +29,7 @@ pub fn head_rows<'a>(
 #[allow(clippy::too_many_arguments)]
 pub fn head_backward<'a>(
     hidden: &[f32],
-    weight: impl Into<Matrix<'a>>,
+    weight: impl Into<Weight<'a>>,
     ids: &[u32],
     inverse_temperature: f32,
     shape: HeadShape,
@@ -61,7 +61,7 @@ impl Team {
     pub fn head_rows<'a>(
         &self,
         hidden: &[f32],
-        weight: impl Into<Matrix<'a>>,
+        weight: impl Into<Weight<'a>>,
         ids: &[u32],
         inverse_temperature: f32,
         shape: HeadShape,
@@ -82,7 +82,7 @@ impl Team {
     pub fn head_backward<'a>(
         &self,
         hidden: &[f32],
-        weight: impl Into<Matrix<'a>>,
+        weight: impl Into<Weight<'a>>,
         ids: &[u32],
         inverse_temperature: f32,
         shape: HeadShape,

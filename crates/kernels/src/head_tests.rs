@@ -1,7 +1,9 @@
 //! The head against its formula, differences, the sampler and itself.
 
 use super::*;
+use crate::bf16::PackedBf16;
 use crate::logits::{logits_row, logits_statistics};
+use crate::stored::Matrix;
 use crate::stored::tests::narrow;
 use crate::testing::{assert_close, assert_levels_agree, bits, differences, dot as weighted, numbers, wide};
 
@@ -40,7 +42,7 @@ impl Case {
     pub(crate) fn head(&self) -> Head<'_> {
         Head {
             hidden: &self.hidden,
-            weight: Matrix::from(&self.weight),
+            weight: Weight::from(&self.weight),
             asked: Asked::Lists { ids: &self.ids, starts: &self.starts },
             inverse_temperature: self.inverse_temperature,
             shape: self.shape,
@@ -206,7 +208,7 @@ fn a_weight_in_bf16_is_the_same_weight_widened() {
         let (narrow, wide) = narrow(7, case.weight.len());
         case.weight = wide;
         case.columns = columns_of(case.head());
-        let head = Head { weight: Matrix::from(&narrow), ..case.head() };
+        let head = Head { weight: Weight::from(&narrow), ..case.head() };
         assert!(columns_of(head).map(|column| bits(&column)) == case.columns.each_ref().map(|column| bits(column)));
         let (own, same) = (backward(&case, head, false), backward(&case, case.head(), false));
         assert!(own.map(|own| bits(&own)) == same.map(|same| bits(&same)));
@@ -227,6 +229,45 @@ fn levels_agree() {
 fn lists_that_do_not_fit_are_refused() {
     let asked = Asked::Lists { ids: &[0, 1, 1], starts: &[0, 2, 2] };
     let shape = HeadShape { rows: 2, width: 1, vocabulary: 2 };
-    let weight = Matrix::F32(&[0.0, 1.0]);
+    let weight = Weight::from(&[0.0, 1.0]);
     columns_of(Head { hidden: &[0.0, 1.0], weight, asked, inverse_temperature: 1.0, shape });
+}
+
+#[test]
+fn a_rounded_head_is_that_of_f32_up_to_bf16_and_its_sampler_row_the_trainers() {
+    for (rows, vocabulary) in [(1, 512), (300, 70), (7, 1024), (5, 2500)] {
+        let case = Case::new([rows, 24, vocabulary], 1.3, |_| 1);
+        let packed = PackedBf16::new(&case.weight, 24, vocabulary);
+        let rounded = Head { weight: Weight::rounded(Matrix::from(&case.weight), &packed), ..case.head() };
+        let columns = columns_of(rounded);
+        for (ours, single) in columns.iter().zip(&case.columns) {
+            assert_close(ours, &wide(single), 1.0 / 64.0);
+        }
+        let gradients = |columns: &[Vec<f32>; 4], head: Head| {
+            let (mut d_hidden, mut d_weight) = (vec![f32::NAN; rows * 24], vec![f32::NAN; vocabulary * 24]);
+            let by = HeadGradients {
+                relative: &numbers(3, rows),
+                log_sum: &numbers(4, rows),
+                entropy: &vec![0.0; rows],
+                entropies: &columns[2],
+                log_sum_exp: &columns[3],
+            };
+            head_relative_backward(head, by, &mut d_hidden, Some(&mut d_weight));
+            [d_hidden, d_weight]
+        };
+        for (ours, single) in gradients(&columns, rounded).iter().zip(&gradients(&case.columns, case.head())) {
+            assert_close(ours, &wide(single), 1.0 / 32.0);
+        }
+        for from in (0..rows).step_by(64) {
+            let to = rows.min(from + 64);
+            let shape = HeadShape { rows: to - from, ..case.shape };
+            let mut logits = vec![f32::NAN; (to - from) * vocabulary];
+            head_logits(&case.hidden[from * 24..to * 24], rounded.weight, shape, &mut logits);
+            for (row, logits) in (from..to).zip(logits.chunks(vocabulary)) {
+                let (logp, entropy) = logits_row(logits, case.ids[row], 1.3);
+                assert_eq!(logp.to_bits(), (columns[0][row] - columns[1][row]).to_bits());
+                assert_eq!(entropy.to_bits(), columns[2][row].to_bits());
+            }
+        }
+    }
 }

@@ -1,9 +1,10 @@
-//! Slices in, slices out: the f32 kernels that Cohort's sampler and trainer share.
+//! Slices in, slices out: the kernels that Cohort's sampler and trainer share.
 //!
 //! Every forward kernel is row-independent: the numbers of a row are a function of that row (and of the rows it
 //! attends to) alone, bit for bit, whatever else is in the batch, wherever it stands and however rows are packed.
 //! Reductions have a fixed order: products are chains of fused multiply-adds over chunks of 512 ([`linear()`]),
-//! attention adds keys in order ([`attention()`]), sums along a row use sixteen accumulators that are combined in a
+//! or, of operands rounded to bf16 ([`Weight::Rounded`]), over chunks of 512
+//! pairs; attention adds keys in order ([`attention()`]), sums along a row use sixteen accumulators that are combined in a
 //! fixed tree. All matrices are row-major and contiguous; lengths are checked, and a wrong one panics with the shapes.
 //!
 //! A kernel runs on the calling thread. A [`Team`] shares a call among scoped threads, with the same bits.
@@ -14,6 +15,7 @@ mod attention;
 mod attention_backward;
 mod attention_both_ways;
 mod attention_rows;
+mod bf16;
 mod draw;
 mod exp;
 mod gelu;
@@ -24,7 +26,6 @@ mod kv_cache;
 mod layer_norm;
 mod level;
 mod linear;
-mod linear_bf16;
 mod logits;
 mod matrix;
 mod mixture;
@@ -40,12 +41,14 @@ mod team;
 mod testing;
 mod transpose;
 mod truncation;
+mod weight;
 
 pub use adamw::{AdamW, adamw};
 pub use allocator::keep_freed_memory;
 pub use attention::{AttentionShape, attend, attention};
 pub use attention_backward::attention_backward;
 pub use attention_both_ways::{BothWaysShape, Distances, attention_both_ways};
+pub use bf16::{PackedBf16, has_dot_products};
 pub use draw::{Drawn, categorical, greedy};
 pub use exp::{exp, sigmoid};
 pub use gelu::{gelu, gelu_tanh};
@@ -58,9 +61,9 @@ pub use kv_cache::KvCache;
 pub use layer_norm::layer_norm;
 pub use level::{Level, level};
 pub use linear::{
-    LinearShape, linear, linear_grad_bias, linear_grad_input, linear_grad_weight, linear_transposed, transpose_weight,
+    LinearShape, linear, linear_grad_bias, linear_grad_input, linear_grad_weight, linear_grad_weight_by,
+    linear_transposed, transpose_weight,
 };
-pub use linear_bf16::{PackedBf16, has_dot_products, linear_bf16};
 pub use logits::{Statistics, logits_row, logits_statistics};
 pub use mixture::{RoutingShape, RoutingWeights, combine, combine_backward, route, route_backward};
 pub use rms_norm::{rms_norm, rms_norm_backward};
@@ -70,3 +73,4 @@ pub use stored::{Matrix, gather};
 pub use swiglu::{swiglu, swiglu_backward};
 pub use team::Team;
 pub use truncation::Truncation;
+pub use weight::{Arithmetic, Weight};

@@ -3,11 +3,13 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
+use crate::bf16::{self, Write};
 use crate::level::dispatch;
 use crate::matrix::{View, multiply, multiply_in_chains};
 use crate::ranges::ranges;
 use crate::stored::Matrix;
 use crate::transpose::transpose;
+use crate::weight::{Arithmetic, Weight};
 
 /// The sizes of a product of activations `[rows, inputs]` with a weight `[outputs, inputs]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,12 +60,19 @@ thread_local! {
 /// Law: each element is the scalar chain `acc = fma(x[i], w[j][i], acc)` over each chunk of 512 inputs, started at 0,
 /// the sums of the chunks added in order and the bias last. A row therefore does not depend, in any bit, on the number
 /// of rows or on its place among them.
-pub fn linear<'a>(x: &[f32], weight: impl Into<Matrix<'a>>, bias: Option<&[f32]>, shape: LinearShape, out: &mut [f32]) {
-    linear_stored(x, weight.into(), bias, shape, out);
+///
+/// With a [`Weight::Rounded`] the operands are rounded to bf16, and an element is the chain that it has there instead.
+pub fn linear<'a>(x: &[f32], weight: impl Into<Weight<'a>>, bias: Option<&[f32]>, shape: LinearShape, out: &mut [f32]) {
+    let weight = weight.into();
+    shape.check("linear", x.len(), weight.len(), out.len());
+    match weight {
+        Weight::Single(weight) => linear_stored(x, weight, shape, out),
+        Weight::Rounded { packed, .. } => bf16::linear(x, packed, shape.rows, out),
+    }
+    add_bias(bias, shape.outputs, out);
 }
 
-fn linear_stored(x: &[f32], weight: Matrix, bias: Option<&[f32]>, shape: LinearShape, out: &mut [f32]) {
-    shape.check("linear", x.len(), weight.len(), out.len());
+fn linear_stored(x: &[f32], weight: Matrix, shape: LinearShape, out: &mut [f32]) {
     let LinearShape { rows, inputs, outputs } = shape;
     if rows == 0 || outputs == 0 {
         return;
@@ -81,7 +90,6 @@ fn linear_stored(x: &[f32], weight: Matrix, bias: Option<&[f32]>, shape: LinearS
             feature_major(x, weight, count, shape, scratch, &mut out[from * outputs..][..count * outputs]);
         }
     });
-    add_bias(bias, outputs, out);
 }
 
 /// The weight transposed in blocks of outputs, which bound the scratch for a vocabulary.
@@ -177,7 +185,9 @@ pub fn linear_transposed(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape:
 }
 
 fn add_bias(bias: Option<&[f32]>, outputs: usize, out: &mut [f32]) {
-    if let Some(bias) = bias {
+    if let Some(bias) = bias
+        && !out.is_empty()
+    {
         assert_eq!(bias.len(), outputs, "linear: a bias of {} for {outputs} outputs", bias.len());
         add_row(bias, out);
     }
@@ -207,14 +217,18 @@ dispatch! { fn sum_rows(x: &[f32], stride: usize, from: usize, out: &mut [f32]) 
 
 /// `d_x[r][i] = sum_j d_out[r][j] * weight[j][i]`, overwriting d_x `[rows, inputs]`. A function of its inputs alone,
 /// but without the law of [`linear()`].
-pub fn linear_grad_input<'a>(d_out: &[f32], weight: impl Into<Matrix<'a>>, shape: LinearShape, d_x: &mut [f32]) {
+pub fn linear_grad_input<'a>(d_out: &[f32], weight: impl Into<Weight<'a>>, shape: LinearShape, d_x: &mut [f32]) {
     let weight = weight.into();
     shape.check("linear_grad_input", d_x.len(), weight.len(), d_out.len());
     grad_input_of(0..shape.inputs, d_out, weight, shape, d_x);
 }
 
 /// The columns `part` of [`linear_grad_input`], as `[rows, part]`.
-pub(crate) fn grad_input_of(part: Range<usize>, d_out: &[f32], weight: Matrix, shape: LinearShape, d_x: &mut [f32]) {
+pub(crate) fn grad_input_of(part: Range<usize>, d_out: &[f32], weight: Weight, shape: LinearShape, d_x: &mut [f32]) {
+    let weight = match weight {
+        Weight::Single(weight) => weight,
+        Weight::Rounded { stored, .. } => return bf16::grad_input(part, d_out, stored, shape, d_x, Write::Set),
+    };
     let LinearShape { rows, inputs, outputs } = shape;
     let d_out = View::rows(d_out, rows, outputs, outputs);
     match weight {
@@ -239,12 +253,24 @@ pub(crate) fn grad_input_of(part: Range<usize>, d_out: &[f32], weight: Matrix, s
 
 /// `d_weight[j][i] = sum_r d_out[r][j] * x[r][i]`, overwriting d_weight `[outputs, inputs]`.
 pub fn linear_grad_weight(d_out: &[f32], x: &[f32], shape: LinearShape, d_weight: &mut [f32]) {
+    linear_grad_weight_by(Arithmetic::F32, d_out, x, shape, d_weight);
+}
+
+/// [`linear_grad_weight`] in the arithmetic of the weight.
+pub fn linear_grad_weight_by(
+    arithmetic: Arithmetic,
+    d_out: &[f32],
+    x: &[f32],
+    shape: LinearShape,
+    d_weight: &mut [f32],
+) {
     shape.check("linear_grad_weight", x.len(), d_weight.len(), d_out.len());
-    grad_weight_of(0..shape.outputs, 0..shape.inputs, d_out, x, shape, d_weight);
+    grad_weight_of(arithmetic, 0..shape.outputs, 0..shape.inputs, d_out, x, shape, d_weight);
 }
 
 /// The rows `of` and columns `part` of [`linear_grad_weight`], as `[of, part]`.
 pub(crate) fn grad_weight_of(
+    arithmetic: Arithmetic,
     of: Range<usize>,
     part: Range<usize>,
     d_out: &[f32],
@@ -252,6 +278,9 @@ pub(crate) fn grad_weight_of(
     shape: LinearShape,
     d_weight: &mut [f32],
 ) {
+    if arithmetic == Arithmetic::Bf16 {
+        return bf16::grad_weight(of, part, d_out, x, shape, d_weight, Write::Set);
+    }
     let LinearShape { rows, inputs, outputs } = shape;
     let d_out = View::rows(d_out, rows, outputs, outputs).columns(of.start, of.len()).transposed();
     let x = View::rows(x, rows, inputs, inputs).columns(part.start, part.len());

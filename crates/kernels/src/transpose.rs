@@ -5,8 +5,25 @@ use crate::level::{Level, level};
 
 const BLOCK: usize = 8;
 
+/// Four bytes that are moved as they are.
+///
+/// # Safety
+/// The type has the size of an f32, and every pattern of bits is one of its values.
+pub(crate) unsafe trait Word: Copy {}
+// SAFETY: an f32 itself.
+unsafe impl Word for f32 {}
+// SAFETY: four bytes, of any pattern.
+unsafe impl Word for u32 {}
+
 /// `out[j * out_stride + i] = x[i * stride + j]` for `i < rows`, `j < columns`.
-pub(crate) fn transpose(x: &[f32], rows: usize, columns: usize, stride: usize, out: &mut [f32], out_stride: usize) {
+pub(crate) fn transpose<T: Word>(
+    x: &[T],
+    rows: usize,
+    columns: usize,
+    stride: usize,
+    out: &mut [T],
+    out_stride: usize,
+) {
     if rows == 0 || columns == 0 {
         return;
     }
@@ -35,7 +52,7 @@ pub(crate) fn transpose(x: &[f32], rows: usize, columns: usize, stride: usize, o
     }
 }
 
-fn plain(x: &[f32], rows: usize, columns: usize, stride: usize, out: &mut [f32], out_stride: usize) {
+fn plain<T: Word>(x: &[T], rows: usize, columns: usize, stride: usize, out: &mut [T], out_stride: usize) {
     for i in 0..rows {
         for j in 0..columns {
             out[j * out_stride + i] = x[i * stride + j];
@@ -46,12 +63,12 @@ fn plain(x: &[f32], rows: usize, columns: usize, stride: usize, out: &mut [f32],
 /// One block of eight by eight: pairs, fours and halves of rows exchanged in turn.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx")]
-fn block_avx(x: &[f32], stride: usize, out: &mut [f32], out_stride: usize) {
+fn block_avx<T: Word>(x: &[T], stride: usize, out: &mut [T], out_stride: usize) {
     use std::arch::x86_64::*;
     let row = |i: usize| {
-        let row: &[f32; BLOCK] = x[i * stride..].first_chunk().expect("a row of the block");
-        // SAFETY: the reference covers the eight floats that are loaded.
-        unsafe { _mm256_loadu_ps(row.as_ptr()) }
+        let row: &[T; BLOCK] = x[i * stride..].first_chunk().expect("a row of the block");
+        // SAFETY: the reference covers the eight words that are loaded.
+        unsafe { _mm256_loadu_ps(row.as_ptr().cast()) }
     };
     let rows: [__m256; BLOCK] = [row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7)];
     let pairs = |a: usize| (_mm256_unpacklo_ps(rows[a], rows[a + 1]), _mm256_unpackhi_ps(rows[a], rows[a + 1]));
@@ -71,9 +88,9 @@ fn block_avx(x: &[f32], stride: usize, out: &mut [f32], out_stride: usize) {
             (j + 4, _mm256_permute2f128_ps::<0x31>(top[j], bottom[j])),
         ];
         for (j, column) in columns {
-            let out: &mut [f32; BLOCK] = out[j * out_stride..].first_chunk_mut().expect("a column of the block");
-            // SAFETY: the reference covers the eight floats that are stored.
-            unsafe { _mm256_storeu_ps(out.as_mut_ptr(), column) };
+            let out: &mut [T; BLOCK] = out[j * out_stride..].first_chunk_mut().expect("a column of the block");
+            // SAFETY: the reference covers the eight words that are stored.
+            unsafe { _mm256_storeu_ps(out.as_mut_ptr().cast(), column) };
         }
     }
 }

@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cohort_kernels::{Asked, Head, HeadColumns, HeadGradients, HeadShape, Matrix, Team};
+use cohort_kernels::{Asked, Head, HeadColumns, HeadGradients, HeadShape, Team, Weight};
 
 /// The system's allocator, counting what is held and the most that was.
 struct Counting;
@@ -40,7 +40,7 @@ fn most(team: Team, rows: usize, vocabulary: usize) -> usize {
     let (mut relative, mut columns) = (vec![0.0; 2 * rows], [0; 3].map(|_| vec![0.0; rows]));
     let (mut d_hidden, mut d_weight) = (hidden.clone(), weight.clone());
     let asked = Asked::Lists { ids: &ids, starts: &starts };
-    let head = Head { hidden: &hidden, weight: Matrix::from(&weight), asked, inverse_temperature: 1.0, shape };
+    let head = Head { hidden: &hidden, weight: Weight::from(&weight), asked, inverse_temperature: 1.0, shape };
     let before = HELD.load(Ordering::Relaxed);
     MOST.store(before, Ordering::Relaxed);
     let [log_sum, entropy, log_sum_exp] = &mut columns;

@@ -34,7 +34,7 @@ impl KeptRows {
         let Kept { hidden, log_sum_exp, width, inverse_temperature, weight } = &*self.kept;
         Distributions {
             hidden: &hidden[self.rows.start * width..self.rows.end * width],
-            weight: weight.matrix(),
+            weight: weight.weight(),
             width: *width,
             inverse_temperature: *inverse_temperature,
             log_sum_exp: &log_sum_exp[self.rows.clone()],

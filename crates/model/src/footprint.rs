@@ -23,13 +23,17 @@ struct Numbers {
 
 fn of_layer(layer: &Layer, kind: &LayerKind) -> Numbers {
     let width = layer.width;
-    // Gate, up and their product; in a mixture for every expert that takes the token, with what goes in and comes out of
-    // each (and all of it once more, end to end), probabilities and logits.
-    let (fed, most) = match kind.feed {
-        FeedShape::Dense(mlp) => (3 * mlp.inner, 2 * mlp.inner),
+    // Gate and up, whose product is made again; in a mixture for every expert that takes the token, with what goes in and comes out
+    // of each (and all of it once more, end to end), probabilities and logits.
+    let (fed, product, most) = match kind.feed {
+        FeedShape::Dense(mlp) => (2 * mlp.inner, mlp.inner, 3 * mlp.inner),
         FeedShape::Experts(Mixture { routing, inner }) => {
-            let slots = routing.top_k * (3 * inner + 3 * width + 2);
-            (slots + 2 * routing.experts, routing.top_k * (2 * inner + 2 * width) + routing.experts)
+            let slots = routing.top_k * (2 * inner + 3 * width + 2);
+            (
+                slots + 2 * routing.experts,
+                routing.top_k * inner,
+                routing.top_k * (3 * inner + 2 * width) + routing.experts,
+            )
         }
     };
     let queries = layer.attention.query_heads * layer.attention.head_dim;
@@ -41,7 +45,8 @@ fn of_layer(layer: &Layer, kind: &LayerKind) -> Numbers {
         HeadNorm::Present => queries + keys,
         HeadNorm::Absent => 0,
     };
-    Numbers { kept: kept + before_norm, backward: 2 * width + most, scored: 3 * width + 2 * queries + 2 * keys + fed }
+    let scored = 3 * width + 2 * queries + 2 * keys + fed + product;
+    Numbers { kept: kept + before_norm, backward: 2 * width + most, scored }
 }
 
 /// The footprint of a model with these weights, of which `trained` numbers are trained.

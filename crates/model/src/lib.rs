@@ -25,6 +25,7 @@ mod load;
 mod lora;
 mod opening;
 mod pack;
+mod packed;
 mod policy;
 mod product;
 mod rope;

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, path::Path};
 
 use cohort_core::{
-    Against, Distributions, Execution, Footprint, NumberType, ParameterInfo, Policy, PolicyError, Request, RowSpec,
-    Rows, Sample, Sampler, StoredAs, StoredTensor, Stream, Tape, policy::Asset,
+    Against, Distributions, Execution, Footprint, NumberType, ParameterInfo, Policy, PolicyError, Precision, Request,
+    RowSpec, Rows, Sample, Sampler, StoredAs, StoredTensor, Stream, Tape, policy::Asset,
 };
 
 use crate::{
@@ -34,7 +34,7 @@ use crate::{
 /// The files that make a directory a model's, and not an adapter's.
 const OF_MODELS: [&str; 2] = ["config.json", "generation_config.json"];
 
-/// A decoder language model as a trainable policy, on the CPU, computed in f32.
+/// A decoder language model as a trainable policy, on the CPU. It multiplies in f32 or, of the same weights in f32, in bf16.
 ///
 /// Every call runs on the thread that makes it. Several threads may sample, score and go back at once:
 /// they share the weights and nothing else.
@@ -132,9 +132,11 @@ impl TextPolicy {
             return Err(SelectionError::NoBase);
         }
         let trained = selection.of(&self.parameters)?;
+        let precision = self.precision();
         self.weights = self.weights.freeze(&self.parameters, |index| !trained[index]);
         let Self { architecture, parameters, weights, adapter, assets, tokenizer, prompts, .. } = self;
-        Ok(Self::assemble(architecture, parameters, weights, adapter, assets, tokenizer).with_prompts(prompts))
+        let policy = Self::assemble(architecture, parameters, weights, adapter, assets, tokenizer);
+        Ok(policy.with_prompts(prompts).with_precision(precision))
     }
 
     /// The model that base and adapter are together, `W + scale * B A` computed in f32, to be written in `numbers`.
@@ -197,6 +199,17 @@ impl TextPolicy {
     /// The same policy, which runs shared contexts so.
     pub fn with_prompts(self, prompts: Prompts) -> Self {
         Self { prompts, ..self }
+    }
+
+    /// The same policy, which multiplies so: both its sampler and its trainer. In bf16 the operands of every projection and of the
+    /// head are rounded and summed in f32, forward and back; weights, norms, softmaxes, the residual stream and the derivatives of
+    /// parameters stay f32, as do routers and adapters. The weights are rounded once for each change of them.
+    pub fn with_precision(self, precision: Precision) -> Self {
+        let places = match precision {
+            Precision::F32 => Vec::new(),
+            Precision::Bf16 => self.parameters.rounded_places(),
+        };
+        Self { weights: self.weights.rounded_at(places), ..self }
     }
 
     /// The adapter, where the policy is a base with one.
@@ -289,6 +302,10 @@ impl Sampler for TextPolicy {
     fn position_limit(&self) -> Option<usize> {
         Some(self.architecture.positions)
     }
+
+    fn precision(&self) -> Precision {
+        if self.weights.is_rounded() { Precision::Bf16 } else { Precision::F32 }
+    }
 }
 
 impl Policy for TextPolicy {
@@ -346,7 +363,7 @@ impl Policy for TextPolicy {
 
     fn write(&mut self, index: usize, change: &mut dyn FnMut(&mut [f32])) {
         let index = self.weights.trained()[index];
-        change(self.weights.slice_mut(index));
+        self.weights.write(index, change);
     }
 
     fn footprint(&self) -> Option<Footprint> {

@@ -76,7 +76,7 @@ impl TextPolicy {
             log_sum_exp: Vec::new(),
             width: self.architecture().layer.width,
             inverse_temperature: 1.0 / temperature,
-            weight: self.weights.view(head.parameter, self.weights.range(head)),
+            weight: self.weights.view_of(head),
         };
         let mut buffers = Buffers::default();
         for run in runs(samples) {

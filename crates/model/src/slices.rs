@@ -1,7 +1,7 @@
 //! The description executed on plain slices: for scoring without a tape, and for decoding.
 
 use cohort_kernels::{
-    AttentionShape, Distributions, Divergence, HeadShape, LinearShape, Matrix, Team, attention, combine, gather,
+    AttentionShape, Distributions, Divergence, HeadShape, LinearShape, Team, Weight, attention, combine, gather,
     head_divergence, head_logits, head_rows, linear, rms_norm, rope, route, swiglu,
 };
 
@@ -112,14 +112,14 @@ impl<'a> Model<'a> {
         self.weights.slice(index)
     }
 
-    fn matrix(&self, place: Place) -> Matrix<'a> {
-        self.weights.matrix(place)
+    fn weight(&self, place: Place) -> Weight<'a> {
+        self.weights.weight(place)
     }
 
     fn project(&self, x: &[f32], projection: Projection, rows: usize, out: &mut [f32]) {
         let (inputs, outputs) = (x.len() / rows.max(1), projection.weight.rows);
         let bias = projection.bias.map(|bias| self.vector(bias));
-        linear(x, self.matrix(projection.weight), bias, LinearShape { rows, inputs, outputs }, out);
+        linear(x, self.weight(projection.weight), bias, LinearShape { rows, inputs, outputs }, out);
         if let Some(adapter) = projection.adapter {
             let (a, b) = (self.vector(adapter.a), self.vector(adapter.b));
             let rank = a.len() / inputs;
@@ -150,7 +150,7 @@ impl<'a> Model<'a> {
         let table = self.rotations.table(positions.iter().max().map_or(0, |&last| last as usize + 1));
 
         let x = room(&mut buffers.x, rows * width);
-        gather(self.matrix(self.parameters.embedding), tokens, width, x);
+        gather(self.weights.matrix(self.parameters.embedding), tokens, width, x);
         let normed = room(&mut buffers.normed, rows * width);
         let queries = room(&mut buffers.queries, rows * query_heads * head_dim);
         let keys = room(&mut buffers.keys, rows * kv_heads * head_dim);
@@ -256,7 +256,7 @@ impl<'a> Model<'a> {
     pub(crate) fn logits<'b>(&self, buffers: &mut Buffers, picked: &[u32], logits: &'b mut Vec<f32>) -> &'b [f32] {
         let shape = self.head_shape(picked.len());
         let out = room(logits, picked.len() * shape.vocabulary);
-        head_logits(self.hidden(buffers, picked), self.matrix(self.parameters.head), shape, out);
+        head_logits(self.hidden(buffers, picked), self.weight(self.parameters.head), shape, out);
         out
     }
 
@@ -276,7 +276,7 @@ impl<'a> Model<'a> {
         let mut rows = HeadRows { logp: column(), entropy: column(), log_sum_exp: column(), divergences: Vec::new() };
         if count > 0 {
             self.run_pack(buffers, pack, |_| {});
-            let (hidden, weight) = (self.hidden(buffers, &pack.scored), self.matrix(self.parameters.head));
+            let (hidden, weight) = (self.hidden(buffers, &pack.scored), self.weight(self.parameters.head));
             let (shape, inverse_temperature) = (self.head_shape(count), 1.0 / temperature);
             head_rows(
                 hidden,

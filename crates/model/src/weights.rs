@@ -1,17 +1,18 @@
 //! The one copy of a model's weights, shared by the sampler and by every training graph.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use burn::{
     backend::{Flex, tensor::FloatTensor},
     tensor::TensorData,
 };
 
-use cohort_kernels::Matrix;
+use cohort_kernels::{Matrix, PackedBf16, Weight};
 
 use crate::{
     frozen::{Frozen, widened},
     layer::{ModelParameters, Place},
+    packed::Packed,
 };
 
 /// A trained parameter's values as Burn's CPU tensor: the training graph's operations share its storage,
@@ -23,12 +24,18 @@ type Storage = FloatTensor<Flex>;
 pub(crate) struct View {
     held: Held,
     range: Range<usize>,
+    packed: Option<Arc<PackedBf16>>,
 }
 
 impl View {
     /// The values of a matrix.
     pub(crate) fn matrix(&self) -> Matrix<'_> {
         self.held.values().rows(self.range.clone(), 1)
+    }
+
+    /// The same, as products read it.
+    pub(crate) fn weight(&self) -> Weight<'_> {
+        weight(self.matrix(), self.packed.as_ref())
     }
 
     /// The values of a vector, or of a trained parameter: those are f32.
@@ -52,6 +59,12 @@ pub struct Weights {
     trained: Vec<usize>,
     /// The place of each parameter in `trained`.
     slots: Vec<Option<usize>>,
+    /// What is multiplied in bf16.
+    packed: Packed,
+}
+
+fn weight<'a>(stored: Matrix<'a>, packed: Option<&'a Arc<PackedBf16>>) -> Weight<'a> {
+    packed.map_or(Weight::Single(stored), |packed| Weight::rounded(stored, packed))
 }
 
 /// Where the values of one parameter are.
@@ -102,7 +115,18 @@ impl Weights {
         let trained: Vec<usize> = (0..held.len()).filter(is_trained).collect();
         let mut slots = vec![None; held.len()];
         trained.iter().enumerate().for_each(|(slot, &index)| slots[index] = Some(slot));
-        Self { held, shapes, trained, slots }
+        Self { held, shapes, trained, slots, packed: Packed::default() }
+    }
+
+    /// The same weights, which multiply in bf16 at these places and in f32 elsewhere.
+    pub(crate) fn rounded_at(mut self, places: impl IntoIterator<Item = Place>) -> Self {
+        self.packed = Packed::new(places, |place| (self.matrix(place), self.columns(place.parameter)));
+        self
+    }
+
+    /// Whether anything is multiplied in bf16.
+    pub(crate) fn is_rounded(&self) -> bool {
+        !self.packed.is_empty()
     }
 
     /// Number of parameters.
@@ -133,16 +157,18 @@ impl Weights {
         }
     }
 
-    /// The values of the trained parameter `index`, to be changed in place. Nothing is copied unless a
-    /// training graph still holds the storage, and a graph borrows the policy for as long as it lives.
+    /// Changes the values of the trained parameter `index` in place, and packs them again where they are packed. Nothing is
+    /// copied unless a training graph still holds the storage, and a graph borrows the policy for as long as it lives.
     ///
     /// # Panics
     /// The parameter is frozen.
-    pub fn slice_mut(&mut self, index: usize) -> &mut [f32] {
+    pub fn write(&mut self, index: usize, change: impl FnOnce(&mut [f32])) {
         match &mut self.held[index] {
-            Held::Trained(storage) => storage.storage_mut::<f32>(),
+            Held::Trained(storage) => change(storage.storage_mut::<f32>()),
             Held::Frozen(_) => panic!("parameter {index} is frozen: it is not written"),
         }
+        let columns = self.columns(index);
+        self.packed.renew(index, self.held[index].values(), columns);
     }
 
     /// Whether nothing but this holds the storage of the trained parameter `index`.
@@ -159,7 +185,7 @@ impl Weights {
             Held::Trained(_) => (size_of::<f32>() * held.values().len()) as u64,
             Held::Frozen(frozen) => frozen.owned_bytes(),
         };
-        self.held.iter().map(owned).sum()
+        self.held.iter().map(owned).sum::<u64>() + self.packed.bytes()
     }
 
     /// Shape of parameter `index`.
@@ -170,6 +196,11 @@ impl Weights {
     /// The values of the matrix at `place`, `[rows, columns]`.
     pub(crate) fn matrix(&self, place: Place) -> Matrix<'_> {
         self.values(place.parameter).rows(self.range(place), 1)
+    }
+
+    /// The matrix at `place` as products read it, `[rows, columns]`.
+    pub(crate) fn weight(&self, place: Place) -> Weight<'_> {
+        weight(self.matrix(place), self.packed.get(place))
     }
 
     /// Where `place` stands among the values of its parameter.
@@ -185,7 +216,12 @@ impl Weights {
 
     /// These values of parameter `index`, for an operation to hold: storage is shared.
     pub(crate) fn view(&self, index: usize, range: Range<usize>) -> View {
-        View { held: self.held[index].clone(), range }
+        View { held: self.held[index].clone(), range, packed: None }
+    }
+
+    /// The matrix at `place`, for an operation to hold.
+    pub(crate) fn view_of(&self, place: Place) -> View {
+        View { packed: self.packed.get(place).cloned(), ..self.view(place.parameter, self.range(place)) }
     }
 
     /// The same values with those frozen that `is_frozen` names.
@@ -212,7 +248,9 @@ impl Weights {
 
     /// The first parameters, those of `parameters`: what is frozen of them is shared.
     pub(crate) fn first(&self, parameters: &ModelParameters) -> Self {
-        Self::of(parameters, self.held.iter().zip(&self.shapes).take(parameters.infos.len()).map(copy))
+        let count = parameters.infos.len();
+        let first = Self::of(parameters, self.held.iter().zip(&self.shapes).take(count).map(copy));
+        Self { packed: self.packed.first(count), ..first }
     }
 
     /// A copy: what is trained has storage of its own, what is frozen is shared.
@@ -222,6 +260,7 @@ impl Weights {
             shapes: self.shapes.clone(),
             trained: self.trained.clone(),
             slots: self.slots.clone(),
+            packed: self.packed.clone(),
         }
     }
 }
@@ -277,9 +316,36 @@ mod tests {
         let shared = weights.view(0, 0..4);
         assert!(!weights.is_unique(0));
         drop(shared);
-        weights.slice_mut(0)[3] = 2.0;
+        weights.write(0, |values| values[3] = 2.0);
         assert!(weights.slice(0).as_ptr() == places[0] && weights.slice(0)[3] == 2.0);
         assert_ne!(weights.duplicate().slice(0).as_ptr(), places[0]);
+    }
+
+    #[test]
+    fn what_is_packed_follows_what_is_written_and_is_shared_until_then() {
+        let parameters = parameters();
+        let values = || parameters.infos.iter().map(|info| vec![0.5; info.element_count()]);
+        let mut weights = Weights::new(&parameters, values()).rounded_at(parameters.rounded_places());
+        let head = parameters.head;
+        let packed = |weights: &Weights, place: Place| Arc::clone(weights.packed.get(place).expect("packed"));
+        let (before, copy) = (weights.view_of(head), weights.duplicate());
+        assert!(Arc::ptr_eq(&packed(&weights, head), &packed(&copy, head)));
+        weights.write(head.parameter, |values| values[7] = 3.0);
+        assert!(before.weight() == copy.weight(head) && weights.weight(head) != copy.weight(head));
+        let anew = Weights::new(
+            &parameters,
+            values().enumerate().map(|(index, mut values)| {
+                if index == head.parameter {
+                    values[7] = 3.0;
+                }
+                values
+            }),
+        );
+        let anew = anew.rounded_at(parameters.rounded_places());
+        for place in parameters.rounded_places() {
+            assert_eq!(packed(&weights, place), packed(&anew, place));
+        }
+        assert!(anew.is_rounded() && weights.bytes() > Weights::new(&parameters, values()).bytes());
     }
 
     #[test]

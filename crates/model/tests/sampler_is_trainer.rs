@@ -4,9 +4,12 @@ mod common;
 
 use std::path::Path;
 
-use cohort_core::{Policy, Sample, Sampler};
+use cohort_core::{Policy, Precision, Sample, Sampler};
 use cohort_model::TextPolicy;
 use common::{controls, forward, requests, rows, tiny};
+
+/// Both ways to multiply.
+const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::Bf16];
 
 fn hold_the_law(policy: &TextPolicy, count: usize, max_actions: usize, temperature: f32) {
     let samples = policy.sample(&requests(count, &controls(temperature, max_actions), 5)).expect("samples");
@@ -24,8 +27,8 @@ fn hold_the_law(policy: &TextPolicy, count: usize, max_actions: usize, temperatu
 
 #[test]
 fn at_every_batch_size_and_temperature() {
-    for tied in [true, false] {
-        let policy = tiny(1, tied);
+    for (tied, precision) in PRECISIONS.into_iter().flat_map(|precision| [(true, precision), (false, precision)]) {
+        let policy = tiny(1, tied).with_precision(precision);
         for count in [1, 2, 3, 7, 33, 70, 150] {
             for temperature in [1.0, 0.7] {
                 hold_the_law(&policy, count, 20, temperature);
@@ -49,7 +52,10 @@ fn checkpoints() -> Vec<(String, TextPolicy)> {
 fn for_every_architecture_before_and_after_an_update() {
     let all = checkpoints();
     assert!(all.len() >= 12);
-    for (name, mut policy) in all {
+    let both = all.into_iter().zip(checkpoints()).flat_map(|((name, policy), (_, same))| {
+        [(name.clone(), policy), (format!("{name} in bf16"), same.with_precision(Precision::Bf16))]
+    });
+    for (name, mut policy) in both {
         println!("{name}");
         for round in 0..2 {
             // 60 actions: beyond every window and every original context.
@@ -68,16 +74,24 @@ fn for_every_architecture_before_and_after_an_update() {
 
 #[test]
 fn after_a_write() {
-    let mut policy = tiny(2, true);
-    for index in 0..policy.parameters().len() {
-        policy.write(index, &mut |values| values.iter_mut().enumerate().for_each(|(i, x)| *x += 1e-3 * (i % 7) as f32));
+    for precision in PRECISIONS {
+        let mut policy = tiny(2, true).with_precision(precision);
+        for index in 0..policy.parameters().len() {
+            let step = |(i, x): (usize, &mut f32)| *x += 1e-3 * (i % 7) as f32;
+            policy.write(index, &mut |values| values.iter_mut().enumerate().for_each(step));
+        }
+        hold_the_law(&policy, 40, 20, 1.0);
     }
-    hold_the_law(&policy, 40, 20, 1.0);
 }
 
 #[test]
 fn a_sample_does_not_depend_on_its_neighbours() {
-    let policy = tiny(3, true);
+    for precision in PRECISIONS {
+        alone_and_among_others(&tiny(3, true).with_precision(precision));
+    }
+}
+
+fn alone_and_among_others(policy: &TextPolicy) {
     let all = requests(100, &controls(1.0, 16), 8);
     let together = policy.sample(&all).expect("samples");
     for (i, request) in all.iter().enumerate() {

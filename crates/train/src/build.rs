@@ -156,11 +156,13 @@ pub fn policy(recipe: &Recipe, places: &Places) -> Result<TextPolicy, Error> {
                 checkpoint::verify(directory)?;
             }
             let opening = Opening { selection: Some(selection), numbers: Some(numbers), adapter, base: String::new() };
-            Ok(open_policy("policy.model", path, opening, places)?.with_prompts(recipe.prompts))
+            let policy = open_policy("policy.model", path, opening, places)?.with_prompts(recipe.prompts);
+            Ok(policy.with_precision(recipe.compute))
         }
         PolicySource::New(new) => {
             let policy = new_policy(new)?.with_prompts(recipe.prompts);
-            Ok(policy.select(&recipe.trained.selection).map_err(ModelError::from)?)
+            let policy = policy.select(&recipe.trained.selection).map_err(ModelError::from)?;
+            Ok(policy.with_precision(recipe.compute))
         }
     }
 }

@@ -50,9 +50,10 @@ pub enum Error {
     )]
     Mismatch { step: u64, gap: f64, red_line: f64 },
     #[error(
-        "step {step}: the server's log-probabilities differ from the trainer's by {gap:.3e} nats in the mean, above the red line of {red_line:.0e}\n  \
-         hint: are its weights the run's (push), and its log-probabilities those of the sampling temperature (logprobs)? if so, correct for \
-         the rest: objective.mismatch"
+        "step {step}: the sampler's log-probabilities differ from the trainer's by {gap:.3e} nats in the mean, above the red line of {red_line:.0e}\n  \
+         hint: with this engine's own sampler this is a fault, please report it with the output of `cohort doctor`. Of a server: are its \
+         weights the run's (push), and its log-probabilities those of the sampling temperature (logprobs)? if so, correct for the rest: \
+         objective.mismatch"
     )]
     OutsideMismatch { step: u64, gap: f64, red_line: f64 },
     #[error("{} is not empty\n  hint: give another directory, or an empty one", path.display())]

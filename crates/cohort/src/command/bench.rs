@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
-use cohort_core::{Sampler, Stream};
+use clap::{Args, Subcommand, ValueEnum};
+use cohort_core::{Precision, Sampler, Stream};
 use cohort_model::{Opening, Prompts, Selection, TextPolicy};
 use cohort_train::{
     Workers,
@@ -68,6 +68,9 @@ pub struct Step {
     /// Run a group's prompt once for each of its completions
     #[arg(long)]
     no_share_prompt: bool,
+    /// What products are computed in, by sampler and trainer alike; a bf16 figure says little without the learning curve in bf16
+    #[arg(long, value_enum, default_value_t = Dtype::F32)]
+    dtype: Dtype,
     /// Threads; one a core unless told
     #[arg(long, value_name = "N", value_parser = positive())]
     workers: Option<u32>,
@@ -76,6 +79,21 @@ pub struct Step {
     steps: u32,
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Dtype {
+    F32,
+    Bf16,
+}
+
+impl From<Dtype> for Precision {
+    fn from(dtype: Dtype) -> Self {
+        match dtype {
+            Dtype::F32 => Precision::F32,
+            Dtype::Bf16 => Precision::Bf16,
+        }
+    }
 }
 
 fn positive() -> clap::builder::RangedI64ValueParser<u32> {
@@ -92,7 +110,8 @@ impl Step {
     fn run(self) -> Result<(), Failure> {
         let opening = Opening { selection: Some(Selection::All), ..Opening::default() };
         let prompts = if self.no_share_prompt { Prompts::Repeated } else { Prompts::Shared };
-        let policy = open_policy("--model", &self.model, opening, &places())?.with_prompts(prompts);
+        let policy = open_policy("--model", &self.model, opening, &places())?;
+        let policy = policy.with_prompts(prompts).with_precision(self.dtype.into());
         let prompts = match &self.input {
             Some(path) => given(path, &policy)?,
             None => self.random(&policy),

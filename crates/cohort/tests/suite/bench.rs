@@ -21,11 +21,12 @@ fn bench(place: &Place, more: &[&str]) -> Value {
 fn every_token_of_fixed_length_is_sampled_and_trained() {
     let place = place();
     let before = std::fs::read(place.path("model/model.safetensors")).expect("weights");
-    for more in [&["--workers", "1"][..], &["--workers", "3", "--no-share-prompt", "--prompt-len", "20"]] {
+    let (plain, long) = (&["--workers", "1"][..], &["--workers", "3", "--no-share-prompt", "--prompt-len", "20"]);
+    for more in [plain, long, &["--dtype", "bf16"]] {
         let report = bench(&place, more);
         assert_eq!(report["step_seconds"].as_array().map(Vec::len), Some(2), "{report}");
         assert_eq!((&report["tokens"]["completion"], &report["tokens"]["trained"]), (&72.0.into(), &72.0.into()));
-        assert_eq!(report["tokens"]["prompt"], if more.len() > 2 { 60.0 } else { 18.0 });
+        assert_eq!(report["tokens"]["prompt"], if more == long { 60.0 } else { 18.0 });
         assert_eq!(report["logp_gap_max"], 0.0);
         for (section, key) in [
             ("seconds", "sample"),
@@ -62,6 +63,7 @@ fn what_cannot_be_measured_is_said() {
     };
     refused(&["--prompt-len", "100000"], 3, "positions");
     refused(&["--natural", "--fixed-length"], 2, "cannot be used with");
+    refused(&["--dtype", "f16"], 2, "--dtype");
     refused(&["--group", "0"], 2, "--group");
     place.write("none.jsonl", "\n");
     refused(&["--input", "none.jsonl"], 3, "no rows");

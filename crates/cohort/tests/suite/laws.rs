@@ -32,6 +32,28 @@ fn equal_runs_have_equal_bytes_whatever_the_workers() {
 }
 
 #[test]
+fn products_in_bf16_are_another_run_with_the_same_laws() {
+    let place = Place::new();
+    let train = |run: &str, more: &[&str]| {
+        let more = [&["--set", "policy.compute=\"bf16\""], more].concat();
+        place.train(run, &more).well();
+    };
+    place.train("single", &[]).well();
+    train("first", &["--workers", "1"]);
+    assert_ne!(place.bytes("single/metrics.jsonl"), place.bytes("first/metrics.jsonl"));
+    train("three", &["--workers", "3"]);
+    train("rows", &["--set", "train.parallel=\"rows\"", "--set", "train.activations=\"recompute\"", "--workers", "3"]);
+    train("resumed", &["--set", "train.steps=3"]);
+    train("resumed", &["--resume", "--set", "train.steps=6"]);
+    for run in ["three", "rows", "resumed"] {
+        assert_same_run(&place.path("first"), &place.path(run));
+    }
+    // The sampler multiplies as the trainer does; the line that it is held to is that of bf16, a mean.
+    assert_eq!(place.json("first/summary.json")["logp_gap_max"], 0.0);
+    assert!(column(&place, "first", "logp_gap/mean").iter().all(|&gap| gap == 0.0));
+}
+
+#[test]
 fn samples_without_a_derivative_need_no_way_back() {
     let place = Place::new();
     for (name, more) in [

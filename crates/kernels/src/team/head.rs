@@ -11,7 +11,7 @@ use crate::head::{
 use crate::head_divergence::{Distributions, Divergence, head_divergence, head_divergence_backward};
 use crate::logits::BLOCK;
 use crate::ranges::ranges;
-use crate::stored::Matrix;
+use crate::weight::Weight;
 
 /// Blocks of rows whose gradients of logits stand in memory at once, at least one a thread.
 const ROW_BLOCKS: usize = 4;
@@ -32,7 +32,7 @@ impl Team {
     }
 
     /// [`head_logits`](crate::head_logits).
-    pub fn head_logits<'a>(&self, hidden: &[f32], weight: impl Into<Matrix<'a>>, shape: HeadShape, logits: &mut [f32]) {
+    pub fn head_logits<'a>(&self, hidden: &[f32], weight: impl Into<Weight<'a>>, shape: HeadShape, logits: &mut [f32]) {
         self.linear(hidden, weight, None, shape.linear(shape.rows, shape.vocabulary), logits);
     }
 
@@ -52,7 +52,7 @@ impl Team {
         if members == 1 {
             return head_relative_backward(head, gradients, d_hidden, d_weight);
         }
-        let fill = |rows: Range<usize>, block: Range<usize>, weight: &[f32], tile: &mut [f32]| {
+        let fill = |rows: Range<usize>, block: Range<usize>, weight: Weight, tile: &mut [f32]| {
             gradients.fill(&head, rows, block, weight, tile);
         };
         accumulate(members, head.hidden, head.weight, width, fill, d_hidden, d_weight);
@@ -94,9 +94,9 @@ impl Team {
 fn accumulate(
     members: usize,
     hidden: &[f32],
-    weight: Matrix,
+    weight: Weight,
     width: usize,
-    fill: impl Fn(Range<usize>, Range<usize>, &[f32], &mut [f32]) + Sync,
+    fill: impl Fn(Range<usize>, Range<usize>, Weight, &mut [f32]) + Sync,
     d_hidden: &mut [f32],
     mut d_weight: Option<&mut [f32]>,
 ) {
@@ -130,7 +130,7 @@ fn accumulate(
                     fill(rows_here.clone(), block.clone(), weight, tile);
                     if let Some(d_weight) = &mut d_weight {
                         let hidden = &hidden[rows_here.start * width..rows_here.end * width];
-                        add_d_weight(tile, hidden, width, d_weight);
+                        add_d_weight(weight.arithmetic(), tile, hidden, width, d_weight);
                     }
                 }
             });
@@ -138,10 +138,7 @@ fn accumulate(
             let parts = ranges(rows.len(), members, ROW_BLOCK);
             run(parts.iter().zip(cut(d_hidden, &parts, width)), |(part, d_hidden)| {
                 for ((block, tile), widened) in blocks.iter().zip(&tiles).zip(&widened) {
-                    let weight = match weight.rows(block.clone(), width) {
-                        Matrix::F32(weight) => weight,
-                        Matrix::Bf16(_) => &widened[..block.len() * width],
-                    };
+                    let weight = weight.rows(block.clone(), width).widened_before(widened);
                     let tiles = tile[part.start * block.len()..part.end * block.len()].chunks(ROW_BLOCK * block.len());
                     for (tile, d_hidden) in tiles.zip(d_hidden.chunks_mut(ROW_BLOCK * width)) {
                         add_d_hidden(tile, weight, width, d_hidden);
@@ -156,9 +153,10 @@ fn accumulate(
 mod tests {
     use super::super::tests::teams;
     use super::*;
+    use crate::bf16::PackedBf16;
     use crate::head::tests::Case;
     use crate::head_divergence::tests::Pair;
-    use crate::stored::tests::narrow;
+    use crate::stored::{Matrix, tests::narrow};
     use crate::testing::{bits, numbers};
 
     /// Columns and gradients, by a team or by the kernels.
@@ -241,11 +239,13 @@ mod tests {
         let (narrow, wide) = narrow(2, case.weight.len());
         case.weight = wide;
         let expected = all(None, case.head(), false);
+        let packed = PackedBf16::new(&narrow, 9, 3500);
+        let rounded = Head { weight: Weight::rounded(Matrix::from(&narrow), &packed), ..case.head() };
+        let expected_rounded = all(None, rounded, false);
         for team in teams() {
-            assert!(
-                all(Some(team), Head { weight: Matrix::from(&narrow), ..case.head() }, false) == expected,
-                "{team:?}"
-            );
+            let single = Head { weight: Weight::from(&narrow), ..case.head() };
+            assert!(all(Some(team), single, false) == expected, "{team:?}");
+            assert!(all(Some(team), rounded, false) == expected_rounded, "{team:?}");
         }
     }
 }

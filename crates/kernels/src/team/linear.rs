@@ -5,9 +5,9 @@ use std::ops::Range;
 use super::{Team, cut, put_columns, ranges, run};
 use crate::linear::{
     LinearShape, grad_bias_of, grad_input_of, grad_weight_of, linear, linear_grad_bias, linear_grad_input,
-    linear_grad_weight,
+    linear_grad_weight_by,
 };
-use crate::stored::Matrix;
+use crate::weight::{Arithmetic, Weight};
 
 /// Rows that a thread needs for the weight that it reads to be well used; with fewer, outputs are cut instead.
 const ROWS: usize = 128;
@@ -21,7 +21,7 @@ impl Team {
     pub fn linear<'a>(
         &self,
         x: &[f32],
-        weight: impl Into<Matrix<'a>>,
+        weight: impl Into<Weight<'a>>,
         bias: Option<&[f32]>,
         shape: LinearShape,
         out: &mut [f32],
@@ -40,7 +40,7 @@ impl Team {
                 linear(&x[part.start * inputs..part.end * inputs], weight, bias, shape, out);
             });
         }
-        by_columns(rows, outputs, &ranges(outputs, members, 16), out, |part, out| {
+        by_columns(rows, outputs, &ranges(outputs, members, weight.unit()), out, |part, out| {
             let shape = LinearShape { outputs: part.len(), ..shape };
             let bias = bias.map(|bias| &bias[part.clone()]);
             linear(x, weight.rows(part, inputs), bias, shape, out);
@@ -51,7 +51,7 @@ impl Team {
     pub fn linear_grad_input<'a>(
         &self,
         d_out: &[f32],
-        weight: impl Into<Matrix<'a>>,
+        weight: impl Into<Weight<'a>>,
         shape: LinearShape,
         d_x: &mut [f32],
     ) {
@@ -78,21 +78,33 @@ impl Team {
 
     /// [`linear_grad_weight`].
     pub fn linear_grad_weight(&self, d_out: &[f32], x: &[f32], shape: LinearShape, d_weight: &mut [f32]) {
+        self.linear_grad_weight_by(Arithmetic::F32, d_out, x, shape, d_weight);
+    }
+
+    /// [`linear_grad_weight_by`].
+    pub fn linear_grad_weight_by(
+        &self,
+        arithmetic: Arithmetic,
+        d_out: &[f32],
+        x: &[f32],
+        shape: LinearShape,
+        d_weight: &mut [f32],
+    ) {
         shape.check("linear_grad_weight", x.len(), d_weight.len(), d_out.len());
         let LinearShape { rows, inputs, outputs } = shape;
         let members = self.members(rows * inputs * outputs);
         let (by_outputs, by_inputs) = (members.min(outputs / PIECE), members.min(inputs / PIECE));
         if by_outputs.max(by_inputs) < 2 || outputs < 2 || inputs < 2 {
-            return linear_grad_weight(d_out, x, shape, d_weight);
+            return linear_grad_weight_by(arithmetic, d_out, x, shape, d_weight);
         }
         if by_outputs >= by_inputs {
             let parts = ranges(outputs, by_outputs, 16);
             return run(parts.iter().zip(cut(d_weight, &parts, inputs)), |(part, d_weight)| {
-                grad_weight_of(part.clone(), 0..inputs, d_out, x, shape, d_weight);
+                grad_weight_of(arithmetic, part.clone(), 0..inputs, d_out, x, shape, d_weight);
             });
         }
         by_columns(outputs, inputs, &ranges(inputs, by_inputs, 16), d_weight, |part, d_weight| {
-            grad_weight_of(0..outputs, part, d_out, x, shape, d_weight);
+            grad_weight_of(arithmetic, 0..outputs, part, d_out, x, shape, d_weight);
         });
     }
 
@@ -128,7 +140,8 @@ fn by_columns(
 mod tests {
     use super::super::tests::teams;
     use super::*;
-    use crate::stored::tests::narrow;
+    use crate::bf16::PackedBf16;
+    use crate::stored::{Matrix, tests::narrow};
     use crate::testing::{bits, numbers};
 
     #[test]
@@ -162,7 +175,7 @@ mod tests {
                         linear(&x, &weight, None, shape, plain);
                         linear(&x, &weight, Some(&bias), shape, biased);
                         linear_grad_input(&d_out, &weight, shape, d_x);
-                        linear_grad_weight(&d_out, &x, shape, d_weight);
+                        linear_grad_weight_by(Arithmetic::F32, &d_out, &x, shape, d_weight);
                         linear_grad_bias(&d_out, shape, d_bias);
                     }
                     Some(team) => {
@@ -198,6 +211,27 @@ mod tests {
                 team.linear(&x, &narrow, None, shape, &mut own_out);
                 team.linear_grad_input(&d_out, &narrow, shape, &mut own_d_x);
                 assert!(bits(&own_out) == bits(&out) && bits(&own_d_x) == bits(&d_x), "{team:?}, {shape:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_team_gives_the_same_bits_for_rounded_operands() {
+        for (rows, inputs, outputs) in [(1, 40, 600), (30, 900, 600), (700, 33, 129), (300, 300, 1), (1, 300, 300)] {
+            let shape = LinearShape { rows, inputs, outputs };
+            let (x, weight, bias) = (numbers(1, rows * inputs), numbers(2, inputs * outputs), numbers(3, outputs));
+            let d_out = numbers(4, rows * outputs);
+            let packed = PackedBf16::new(&weight, inputs, outputs);
+            let rounded = Weight::rounded(Matrix::from(&weight), &packed);
+            let all = |team: Team| {
+                let mut out = [rows * outputs, rows * inputs, inputs * outputs].map(|len| vec![f32::NAN; len]);
+                team.linear(&x, rounded, Some(&bias), shape, &mut out[0]);
+                team.linear_grad_input(&d_out, rounded, shape, &mut out[1]);
+                team.linear_grad_weight_by(Arithmetic::Bf16, &d_out, &x, shape, &mut out[2]);
+                out.map(|out| bits(&out))
+            };
+            for team in teams() {
+                assert!(all(team) == all(Team::ALONE), "{team:?}, {shape:?}");
             }
         }
     }

@@ -115,7 +115,7 @@ impl<'a> Parts<'a> {
 fn gated(operators: &impl Operators, x: Tensor<2>, places: &Gated) -> Tensor<2> {
     let gate = operators.linear(x.clone(), places.gate);
     let up = operators.linear(x, places.up);
-    operators.linear(operators.swiglu(gate, up), places.down)
+    operators.gated(gate, up, places.down)
 }
 
 /// Each expert over the rows that chose it, and their weighted sum.

@@ -53,7 +53,7 @@ impl Head {
     fn distributions<'a>(&'a self, log_sum_exp: &'a [f32]) -> Distributions<'a> {
         Distributions {
             hidden: slice(&self.hidden),
-            weight: self.weight.matrix(),
+            weight: self.weight.weight(),
             width: self.shape().width,
             inverse_temperature: self.targets.inverse_temperature,
             log_sum_exp,
@@ -72,7 +72,7 @@ impl Operation<1> for Head {
         let [mut logp, mut entropy, mut log_sum_exp] = [0; 3].map(|_| vec![0.0; shape.rows]);
         team.head_rows(
             slice(&self.hidden),
-            self.weight.matrix(),
+            self.weight.weight(),
             &self.targets.ids,
             self.targets.inverse_temperature,
             shape,
@@ -104,7 +104,7 @@ impl Operation<1> for Head {
         let d_log_sum: Vec<f32> = d_logp.iter().map(|d| -d).collect();
         let head = kernels::Head {
             hidden: slice(&self.hidden),
-            weight: self.weight.matrix(),
+            weight: self.weight.weight(),
             asked: Asked::One(&self.targets.ids),
             inverse_temperature: self.targets.inverse_temperature,
             shape,

@@ -7,9 +7,10 @@ use cohort_kernels::{RoutingShape, Team, gather};
 
 use super::{
     attention::{Attend, Layout},
+    gated::GatedLinear,
     head::{Head, Statistics, Targets},
     held::Held,
-    linear::{AdapterNoise, Linear, LowRank},
+    linear::{AdapterNoise, Linear, LowRank, Map},
     mixture::{Combine, Route, Routes},
     operation::{apply, matrix, slice, tensor, values},
     operators::Operators,
@@ -18,7 +19,6 @@ use super::{
     rms_norm::RmsNorm,
     rope::{Rotate, Rotation},
     sink::Sink,
-    swiglu::SwiGlu,
 };
 use crate::{
     dropout::Dropout,
@@ -45,8 +45,23 @@ impl Kernels<'_> {
         Parameter::new(self.weights, self.sink, index, 0..self.weights.slice(index).len())
     }
 
+    fn map(&self, Projection { weight, bias, adapter }: Projection) -> Map {
+        let whole = |index: usize| Parameter::new(self.weights, self.sink, index, 0..self.weights.values(index).len());
+        Map {
+            weight: self.matrix(weight),
+            bias: bias.map(|bias| self.vector(bias)),
+            change: adapter.map(|Adapter { a, b, scale }| LowRank {
+                a: whole(a),
+                b: whole(b),
+                scale,
+                noise: self.dropout.map(|dropout| AdapterNoise { dropout: Arc::clone(dropout), adapter: a }),
+            }),
+            outputs: weight.rows,
+        }
+    }
+
     fn matrix(&self, place: Place) -> Parameter {
-        Parameter::new(self.weights, self.sink, place.parameter, self.weights.range(place))
+        Parameter::at(self.weights, self.sink, place)
     }
 }
 
@@ -60,20 +75,7 @@ impl Operators for Kernels<'_> {
     }
 
     fn linear(&self, x: Tensor<2>, projection: Projection) -> Tensor<2> {
-        let Projection { weight, bias, adapter } = projection;
-        let whole = |index: usize| Parameter::new(self.weights, self.sink, index, 0..self.weights.values(index).len());
-        apply([x], self.held, self.team, |[x]| Linear {
-            x,
-            weight: self.matrix(weight),
-            bias: bias.map(|bias| self.vector(bias)),
-            change: adapter.map(|Adapter { a, b, scale }| LowRank {
-                a: whole(a),
-                b: whole(b),
-                scale,
-                noise: self.dropout.map(|dropout| AdapterNoise { dropout: Arc::clone(dropout), adapter: a }),
-            }),
-            outputs: weight.rows,
-        })
+        apply([x], self.held, self.team, |[x]| Linear { x, map: self.map(projection) })
     }
 
     fn rms_norm(&self, x: Tensor<2>, gain: usize, eps: f32) -> Tensor<2> {
@@ -94,8 +96,8 @@ impl Operators for Kernels<'_> {
         })
     }
 
-    fn swiglu(&self, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
-        apply([gate, up], self.held, self.team, |[gate, up]| SwiGlu { gate, up })
+    fn gated(&self, gate: Tensor<2>, up: Tensor<2>, projection: Projection) -> Tensor<2> {
+        apply([gate, up], self.held, self.team, |[gate, up]| GatedLinear { gate, up, map: self.map(projection) })
     }
 
     fn route(&self, logits: Tensor<2>, routing: RoutingShape) -> Routes {

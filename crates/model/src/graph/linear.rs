@@ -13,10 +13,16 @@ use crate::{
     product::{down, up},
 };
 
-/// x `[rows, inputs]`, weight `[outputs, inputs]`, bias `[outputs]`.
+/// x `[rows, inputs]`.
 #[derive(Clone, Debug)]
 pub(super) struct Linear {
     pub x: Values,
+    pub map: Map,
+}
+
+/// weight `[outputs, inputs]`, bias `[outputs]`.
+#[derive(Clone, Debug)]
+pub(super) struct Map {
     pub weight: Parameter,
     pub bias: Option<Parameter>,
     pub change: Option<LowRank>,
@@ -46,13 +52,6 @@ impl AdapterNoise {
     }
 }
 
-impl Linear {
-    fn shape(&self) -> LinearShape {
-        let [rows, inputs] = sizes(&self.x);
-        LinearShape { rows, inputs, outputs: self.outputs }
-    }
-}
-
 impl LowRank {
     fn rank(&self, inputs: usize) -> usize {
         self.a.numbers().len() / inputs
@@ -73,8 +72,8 @@ impl LowRank {
         add(out, &up(team, &low, self.b.numbers(), self.scale, rows, rank));
     }
 
-    /// Adds to `d_x`, where it is wanted; `x A'` is computed again, and the noise drawn again.
-    fn backward(&self, team: Team, x: &[f32], shape: LinearShape, d_out: &[f32], d_x: Option<&mut Vec<f32>>) {
+    /// Adds to `d_x`; `x A'` is computed again, and the noise drawn again.
+    fn backward(&self, team: Team, x: &[f32], shape: LinearShape, d_out: &[f32], d_x: &mut [f32]) {
         let LinearShape { rows, inputs, outputs } = shape;
         let rank = self.rank(inputs);
         let x = self.given(x);
@@ -88,12 +87,10 @@ impl LowRank {
         let mut d_low = vec![0.0; rows * rank];
         team.linear_grad_input(&d_change, self.b.numbers(), from_low, &mut d_low);
         self.a.differentiate(|d_a| team.linear_grad_weight(&d_low, &x, to_low, d_a));
-        if let Some(d_x) = d_x {
-            let mut more = vec![0.0; rows * inputs];
-            team.linear_grad_input(&d_low, self.a.numbers(), to_low, &mut more);
-            self.noise.iter().for_each(|noise| noise.apply(&mut more));
-            add(d_x, &more);
-        }
+        let mut more = vec![0.0; rows * inputs];
+        team.linear_grad_input(&d_low, self.a.numbers(), to_low, &mut more);
+        self.noise.iter().for_each(|noise| noise.apply(&mut more));
+        add(d_x, &more);
     }
 }
 
@@ -103,32 +100,49 @@ fn add(x: &mut [f32], y: &[f32]) {
     }
 }
 
-impl Operation<1> for Linear {
-    fn forward(&mut self, team: Team) -> Values {
-        let shape = self.shape();
-        let mut out = vec![0.0; shape.rows * shape.outputs];
+impl Map {
+    /// The output for x `[rows, inputs]`.
+    pub(super) fn forward(&self, team: Team, x: &[f32], rows: usize) -> Values {
+        let shape = self.shape(x, rows);
+        let mut out = vec![0.0; rows * shape.outputs];
         let bias = self.bias.as_ref().map(Parameter::numbers);
-        team.linear(slice(&self.x), self.weight.matrix(), bias, shape, &mut out);
+        team.linear(x, self.weight.weight(), bias, shape, &mut out);
         if let Some(change) = &self.change {
-            change.forward(team, slice(&self.x), shape, &mut out);
+            change.forward(team, x, shape, &mut out);
         }
-        matrix(out, shape.rows, shape.outputs)
+        matrix(out, rows, shape.outputs)
     }
 
-    fn backward(self, team: Team, d_out: &[f32], [wants_x]: [bool; 1]) -> [Option<Values>; 1] {
-        let shape = self.shape();
-        let mut d_x = wants_x.then(|| {
-            let mut d_x = vec![0.0; shape.rows * shape.inputs];
-            team.linear_grad_input(d_out, self.weight.matrix(), shape, &mut d_x);
-            d_x
-        });
-        self.weight.differentiate(|d_weight| team.linear_grad_weight(d_out, slice(&self.x), shape, d_weight));
+    /// The derivative for x. Those of parameters go to the sink.
+    pub(super) fn backward(&self, team: Team, x: &[f32], rows: usize, d_out: &[f32]) -> Vec<f32> {
+        let shape = self.shape(x, rows);
+        let mut d_x = vec![0.0; x.len()];
+        team.linear_grad_input(d_out, self.weight.weight(), shape, &mut d_x);
+        let arithmetic = self.weight.weight().arithmetic();
+        self.weight.differentiate(|d_weight| team.linear_grad_weight_by(arithmetic, d_out, x, shape, d_weight));
         if let Some(bias) = &self.bias {
             bias.differentiate(|d_bias| team.linear_grad_bias(d_out, shape, d_bias));
         }
         if let Some(change) = &self.change {
-            change.backward(team, slice(&self.x), shape, d_out, d_x.as_mut());
+            change.backward(team, x, shape, d_out, &mut d_x);
         }
-        [d_x.map(|d_x| matrix(d_x, shape.rows, shape.inputs))]
+        d_x
+    }
+
+    fn shape(&self, x: &[f32], rows: usize) -> LinearShape {
+        LinearShape { rows, inputs: x.len() / rows.max(1), outputs: self.outputs }
+    }
+}
+
+impl Operation<1> for Linear {
+    fn forward(&mut self, team: Team) -> Values {
+        let [rows, _] = sizes(&self.x);
+        self.map.forward(team, slice(&self.x), rows)
+    }
+
+    /// An input is always an activation of the graph, so its derivative is always wanted.
+    fn backward(self, team: Team, d_out: &[f32], _: [bool; 1]) -> [Option<Values>; 1] {
+        let [rows, inputs] = sizes(&self.x);
+        [Some(matrix(self.map.backward(team, slice(&self.x), rows, d_out), rows, inputs))]
     }
 }

@@ -9,6 +9,7 @@
 
 mod attention;
 mod forward;
+mod gated;
 mod head;
 mod held;
 mod kernels;
@@ -24,7 +25,6 @@ mod rms_norm;
 mod rope;
 mod segment;
 mod sink;
-mod swiglu;
 mod tape;
 #[cfg(test)]
 mod tests;

@@ -24,8 +24,8 @@ pub(crate) trait Operators {
     fn rope(&self, x: Tensor<2>, rotation: &Arc<Rotation>) -> Tensor<2>;
     /// Causal attention within each sequence.
     fn attention(&self, queries: Tensor<2>, keys: Tensor<2>, values: Tensor<2>, layout: &Arc<Layout>) -> Tensor<2>;
-    /// `silu(gate) * up`.
-    fn swiglu(&self, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2>;
+    /// [`Operators::linear`] of `silu(gate) * up`.
+    fn gated(&self, gate: Tensor<2>, up: Tensor<2>, projection: Projection) -> Tensor<2>;
     /// Experts and weights from a router's logits, `[rows, experts]`.
     fn route(&self, logits: Tensor<2>, routing: RoutingShape) -> Routes;
     /// The weighted sum of what the chosen experts gave, `[rows * top_k, width]` in the choice's places.

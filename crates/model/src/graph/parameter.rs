@@ -2,10 +2,13 @@
 
 use std::{ops::Range, sync::Arc};
 
-use cohort_kernels::Matrix;
+use cohort_kernels::Weight;
 
 use super::sink::Sink;
-use crate::weights::{View, Weights};
+use crate::{
+    layer::Place,
+    weights::{View, Weights},
+};
 
 /// Some values of a parameter within one graph.
 #[derive(Clone, Debug)]
@@ -21,14 +24,20 @@ impl Parameter {
         Self { view: weights.view(index, range.clone()), index, range, sink: Arc::clone(sink) }
     }
 
+    /// A matrix.
+    pub(super) fn at(weights: &Weights, sink: &Arc<Sink>, place: Place) -> Self {
+        let (index, range) = (place.parameter, weights.range(place));
+        Self { view: weights.view_of(place), index, range, sink: Arc::clone(sink) }
+    }
+
     /// Of a vector, or of a trained parameter.
     pub(super) fn numbers(&self) -> &[f32] {
         self.view.slice()
     }
 
-    /// Of a matrix, in the type that it is held in.
-    pub(super) fn matrix(&self) -> Matrix<'_> {
-        self.view.matrix()
+    /// Of a matrix, as products read it.
+    pub(super) fn weight(&self) -> Weight<'_> {
+        self.view.weight()
     }
 
     pub(super) fn is_trained(&self) -> bool {

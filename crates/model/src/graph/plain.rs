@@ -131,8 +131,8 @@ impl Operators for Plain {
         Tensor::cat(sequences.collect(), 0)
     }
 
-    fn swiglu(&self, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
-        activation::silu(gate) * up
+    fn gated(&self, gate: Tensor<2>, up: Tensor<2>, projection: Projection) -> Tensor<2> {
+        self.linear(activation::silu(gate) * up, projection)
     }
 
     /// The choice is the kernel's; the weights and their gradient are not.
@@ -172,7 +172,7 @@ impl Operators for Plain {
             let q = from.get();
             let rows = |values: Vec<f32>| constant(values.clone(), values.len() / q.width, q.width, &log_p);
             let mut weight = vec![0.0; q.weight.len()];
-            q.weight.copy_to(&mut weight);
+            q.weight.stored().copy_to(&mut weight);
             let logits = rows(q.hidden.to_vec()).matmul(rows(weight).transpose()) * q.inverse_temperature;
             (log_p.clone().exp() * (log_p.clone() - activation::log_softmax(logits, 1))).sum_dim(1)
         });

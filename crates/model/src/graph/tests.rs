@@ -80,7 +80,19 @@ fn twins<const N: usize>(
     parameters: &[&[usize]],
     run: impl Fn(&dyn Operators, [Tensor<2>; N]) -> Tensor<2>,
 ) {
-    let weights = loose(parameters);
+    twins_at(name, 2e-5, &[], shapes, parameters, run);
+}
+
+/// The same, where the kernels multiply in bf16 at `rounded`.
+fn twins_at<const N: usize>(
+    name: &str,
+    tolerance: f32,
+    rounded: &[Place],
+    shapes: [[usize; 2]; N],
+    parameters: &[&[usize]],
+    run: impl Fn(&dyn Operators, [Tensor<2>; N]) -> Tensor<2>,
+) {
+    let weights = loose(parameters).rounded_at(rounded.iter().copied());
     let mut seed = 0;
     let inputs = shapes.map(|shape| {
         seed += 1;
@@ -105,7 +117,7 @@ fn twins<const N: usize>(
     b.extend(plain.leaves.iter().map(|leaf| numbers(leaf.grad(&gradients).expect("a gradient"))));
     assert_eq!(a.len(), b.len(), "{name}");
     for (i, (a, b)) in a.iter().zip(&b).enumerate() {
-        close(&format!("{name} {}", if i == 0 { "output" } else { "gradient" }), 2e-5, a, b);
+        close(&format!("{name} {}", if i == 0 { "output" } else { "gradient" }), tolerance, a, b);
     }
 }
 
@@ -167,8 +179,35 @@ fn attention() {
 }
 
 #[test]
-fn swiglu() {
-    twins("swiglu", [[6, 10], [6, 10]], &[], |o, [gate, up]| o.swiglu(gate, up));
+fn gated() {
+    let down = |bias| Projection { weight: matrix(0, 0, 9), bias, adapter: None };
+    let parameters: &[&[usize]] = &[&[9, 10], &[9]];
+    twins("gated", [[6, 10], [6, 10]], &parameters[..1], |o, [gate, up]| o.gated(gate, up, down(None)));
+    twins("gated", [[6, 10], [6, 10]], parameters, |o, [gate, up]| o.gated(gate, up, down(Some(1))));
+}
+
+/// Operands rounded to bf16 have some 2^-9 of relative error each, and a sum of products about as much of its terms' size.
+#[test]
+fn rounded() {
+    let tolerance = 1.0 / 64.0;
+    let projection = |from, rows, bias| Projection { weight: matrix(0, from, rows), bias, adapter: None };
+    let places = |from, rows| [matrix(0, from, rows)];
+    twins_at("linear", tolerance, &places(0, 9), [[7, 20]], &[&[9, 20]], |o, [x]| o.linear(x, projection(0, 9, None)));
+    let (shapes, bias) = ([[70, 150]], Some(1));
+    twins_at("linear", tolerance, &places(0, 130), shapes, &[&[130, 150], &[130]], |o, [x]| {
+        o.linear(x, projection(0, 130, bias))
+    });
+    twins_at("slice", tolerance, &places(3, 4), [[7, 20]], &[&[9, 20]], |o, [x]| o.linear(x, projection(3, 4, None)));
+    twins_at("gated", tolerance, &places(0, 9), [[6, 10], [6, 10]], &[&[9, 10]], |o, [gate, up]| {
+        o.gated(gate, up, projection(0, 9, None))
+    });
+    let ids = Arc::new(vec![0, 10, 36, 3]);
+    for measured in [Measured::default(), measured()] {
+        let targets = Arc::new(Targets { ids: Arc::clone(&ids), inverse_temperature: 1.0, measured });
+        twins_at("head", tolerance, &places(0, 37), [[4, 12]], &[&[37, 12]], |o, [hidden]| {
+            o.head(hidden, matrix(0, 0, 37), &targets)
+        });
+    }
 }
 
 #[test]
@@ -275,7 +314,7 @@ fn whole_models() {
         let parameters = architecture.parameters();
         let mut weights = random_weights(&parameters, Stream::new(1, "init"));
         for index in 0..weights.count() {
-            weights.slice_mut(index).iter_mut().for_each(|x| *x *= 8.0);
+            weights.write(index, |values| values.iter_mut().for_each(|x| *x *= 8.0));
         }
         let rotations = Rotations::new(architecture.layer.attention.rope);
         let model = Model {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use cohort_core::{
-    NumberType,
+    NumberType, Precision,
     advantage::Advantage,
     curriculum::Curriculum,
     objective::Objective,
@@ -115,6 +115,9 @@ pub struct PolicySection {
     pub adapter: Option<String>,
     /// What frozen matrices are stored in; what is trained is f32.
     pub dtype: NumberType,
+    /// What is multiplied, by sampler and trainer alike: f32, or operands rounded to bf16 and summed in f32. Weights stay f32.
+    #[serde(skip_serializing_if = "Precision::is_default")]
+    pub compute: Precision,
     /// How often a prompt that the completions of a group share is run, when they are trained or scored: a speed.
     pub prompts: Prompts,
     /// What is trained: everything, unless told.

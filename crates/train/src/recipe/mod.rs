@@ -11,7 +11,8 @@ mod validate;
 use std::{collections::BTreeMap, path::Path};
 
 use cohort_core::{
-    Curriculum, Decoding, Method, NumberType, Truncation, curriculum::Defer, objective::Staleness, schedule::Schedule,
+    Curriculum, Decoding, Method, NumberType, Precision, Truncation, curriculum::Defer, objective::Staleness,
+    schedule::Schedule,
 };
 use cohort_env::{Sandbox, task::dataset::Data, verifier::VerifierConfig};
 use cohort_model::{Prompts, Selection};
@@ -42,6 +43,8 @@ pub struct Recipe {
     pub seed: u64,
     pub policy: PolicySource,
     pub trained: Trained,
+    /// What its products are computed in.
+    pub compute: Precision,
     /// How often shared prompts are run.
     pub prompts: Prompts,
     pub task: TaskSource,

@@ -61,6 +61,7 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
         seed: low.seed,
         policy,
         trained,
+        compute: low.policy.compute,
         prompts: low.policy.prompts,
         task,
         supervised,
