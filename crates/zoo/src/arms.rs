@@ -4,7 +4,10 @@
 
 use toml::{Table, Value};
 
-use crate::claim::{Budget, Claim, Trials};
+use crate::{
+    claim::{Budget, Claim, Trials},
+    dotted::{get, set},
+};
 
 /// Most keys that may differ because they were tuned.
 pub const MOST_TUNED: usize = 3;
@@ -207,37 +210,6 @@ fn same(a: &Value, b: &Value) -> bool {
     match (number(a), number(b)) {
         (Some(a), Some(b)) => a == b,
         _ => a == b,
-    }
-}
-
-/// What stands at a dotted key.
-pub fn get<'t>(table: &'t Table, key: &str) -> Option<&'t Value> {
-    let mut parts = key.split('.');
-    let first = table.get(parts.next()?)?;
-    parts.try_fold(first, |value, part| value.get(part))
-}
-
-/// Puts a value at a dotted key, in the place of all that stands there; an empty table takes the key away, so that its
-/// defaults hold.
-pub fn set(table: &mut Table, key: &str, value: &Value) {
-    let Some((section, rest)) = key.split_once('.') else {
-        match value {
-            Value::Table(empty) if empty.is_empty() => drop(table.remove(key)),
-            _ => drop(table.insert(key.to_owned(), value.clone())),
-        }
-        return;
-    };
-    let removes = value.as_table().is_some_and(Table::is_empty);
-    if removes && !table.get(section).is_some_and(Value::is_table) {
-        return;
-    }
-    let inner = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
-    // A choice without parameters becomes one with them.
-    if !inner.is_table() {
-        *inner = Value::Table(Table::new());
-    }
-    if let Value::Table(inner) = inner {
-        set(inner, rest, value);
     }
 }
 

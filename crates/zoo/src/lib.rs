@@ -6,6 +6,7 @@
 
 pub mod arms;
 pub mod claim;
+pub mod dotted;
 pub mod page;
 pub mod results;
 pub mod statistics;

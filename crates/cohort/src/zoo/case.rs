@@ -4,7 +4,7 @@ use cohort_env::Split;
 use cohort_train::{
     Recipe,
     build::{self, Places},
-    recipe::differing_keys,
+    recipe::{differing_keys, hex},
 };
 use cohort_zoo::{Arms, Claim, System};
 use sha2::{Digest, Sha256};
@@ -175,9 +175,4 @@ fn base(file: &str, name: &str) -> Result<Table, ZooError> {
         problem: e.message().to_owned(),
         hint: "a recipe is TOML".to_owned(),
     })
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -2,17 +2,18 @@
 
 use std::{fs, sync::Arc};
 
-use cohort_train::Summary;
+use cohort_train::{Summary, recipe::hex};
 use cohort_zoo::{
     Arms,
-    arms::{set, trials},
+    arms::trials,
     claim::{Prefer, Trials},
+    dotted::set,
     results::DevLine,
 };
 use sha2::{Digest, Sha256};
 
 use super::{
-    case::{Case, hex},
+    case::Case,
     error::ZooError,
     jobs::{Job, Pool, hold},
     journal,

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use cohort_train::Summary;
+use cohort_train::{Summary, recipe::hex};
 use cohort_zoo::{
     Arms, ResultLine, Verdict,
     arms::MOST_SEEDS,
@@ -19,7 +19,7 @@ use cohort_zoo::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    case::{Case, hex},
+    case::Case,
     check,
     error::ZooError,
     jobs::{Job, Pool, hold},

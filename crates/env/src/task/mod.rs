@@ -90,6 +90,16 @@ pub struct Item {
     pub origin: Origin,
 }
 
+impl Item {
+    /// A column's value as a word to compare by; `None` where the row has no such column.
+    pub fn label(&self, column: &str) -> Option<String> {
+        self.columns.get(column).map(|value| match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        })
+    }
+}
+
 /// Items in three splits. An item's index in its split is its [`cohort_core::GroupKey`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Task {

@@ -10,7 +10,6 @@ pub use metric::DevMetric;
 use cohort_core::{Decoding, Group, Policy, Stream, interval, pass_at_k};
 use cohort_env::Split;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::{
     error::Error,
@@ -130,11 +129,8 @@ impl<'a> Plan<'a> {
     fn strata<'g>(&self, world: &World, greedy: &'g [Group], sampled: &'g [Group]) -> BTreeMap<String, Stratum<'g>> {
         let mut strata: BTreeMap<String, Stratum<'g>> = BTreeMap::new();
         let Some(column) = self.by else { return strata };
-        let value = |group: &Group| match world.item(self.split, group.key).columns.get(column) {
-            Some(Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
-            None => "absent".to_owned(),
-        };
+        let value =
+            |group: &Group| world.item(self.split, group.key).label(column).unwrap_or_else(|| "absent".to_owned());
         greedy.iter().for_each(|group| strata.entry(value(group)).or_default().0.push(group));
         sampled.iter().for_each(|group| strata.entry(value(group)).or_default().1.push(group));
         strata

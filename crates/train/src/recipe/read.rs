@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use cohort_zoo::dotted::insert;
 use toml::{
     Table, Value,
     de::{DeTable, DeValue},
@@ -108,24 +109,13 @@ fn apply(table: &mut Table, given: &str) -> Result<String, RecipeError> {
     let wrong = |reason: &str| RecipeError::Set { given: given.to_owned(), reason: reason.to_owned() };
     let (key, text) = given.split_once('=').ok_or_else(|| wrong("no `=`"))?;
     let key = key.trim();
-    let parts: Vec<&str> = key.split('.').collect();
-    if parts.iter().any(|p| p.is_empty()) {
+    if key.split('.').any(str::is_empty) {
         return Err(wrong("an empty part in the key"));
     }
     let value = toml::from_str::<Table>(&format!("value = {text}"))
         .ok()
         .and_then(|mut t| (t.len() == 1).then(|| t.remove("value")).flatten())
         .unwrap_or_else(|| Value::String(text.to_owned()));
-    let (last, sections) = parts.split_last().expect("split gives at least one part");
-    let mut here = table;
-    for part in sections {
-        let next = here.entry(*part).or_insert_with(|| Value::Table(Table::new()));
-        // A choice without parameters becomes one with them.
-        if !next.is_table() {
-            *next = Value::Table(Table::new());
-        }
-        here = next.as_table_mut().expect("it was just made one");
-    }
-    here.insert((*last).to_owned(), value);
+    insert(table, key, value);
     Ok(key.to_owned())
 }

@@ -2,13 +2,8 @@
 
 use cohort_core::GroupKey;
 use cohort_env::{Item, Split};
-use serde_json::Value;
 
-use crate::{
-    error::Error,
-    recipe::{Recipe, low::Among},
-    world::World,
-};
+use crate::{error::Error, recipe::Recipe, world::World};
 
 /// Prompts of a curriculum, which counts them from 0, as items of the train split; in ascending order.
 pub struct Pool(Vec<usize>);
@@ -21,13 +16,14 @@ impl Pool {
     pub fn of(recipe: &Recipe, world: &World) -> Result<Self, Error> {
         let items = world.task.items(Split::Train);
         let Some(among) = &recipe.train.among else { return Ok(Self((0..items.len()).collect())) };
-        let fits: Vec<usize> = (0..items.len()).filter(|&index| is_among(among, &items[index])).collect();
-        if fits.is_empty() {
+        let fits = |item: &Item| item.label(&among.column).is_some_and(|value| among.values.contains(&value));
+        let pool: Vec<usize> = (0..items.len()).filter(|&index| fits(&items[index])).collect();
+        if pool.is_empty() {
             let got = format!("{} = {:?}", among.column, among.values);
             let hint = "name a column of the rows and values that it has there";
             return Err(Error::Recipe(recipe.refuse("train.among", "must fit a row of the train split", &got, hint)));
         }
-        Ok(Self(fits))
+        Ok(Self(pool))
     }
 
     /// Number of prompts.
@@ -44,13 +40,4 @@ impl Pool {
     pub fn prompt(&self, key: GroupKey) -> usize {
         self.0.binary_search(&(key.0 as usize)).expect("a group is drawn from the pool")
     }
-}
-
-fn is_among(among: &Among, item: &Item) -> bool {
-    let value = match item.columns.get(&among.column) {
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-        None => return false,
-    };
-    among.values.contains(&value)
 }
