@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cohort_core::{Author, Choice, Outcome, StopReason};
+use cohort_core::{Author, Choice, Fact, Facts, Outcome, StopReason};
 use cohort_model::{SpecialTokens, TextTokenizer};
 use serde::{Deserialize, Serialize};
 
@@ -57,14 +57,30 @@ pub struct Inspection {
     pub reward: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advantage: Option<f64>,
+    /// What its strategy recorded: which branch of a tree it is, where a chain was left, which plan it follows.
+    #[serde(skip_serializing_if = "Facts::is_empty")]
+    pub facts: Facts,
+    /// Group and episode that it was drawn in, where it was joined to another group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drawn: Option<(usize, usize)>,
     /// One for a single turn, several for a dialogue.
     pub turns: Vec<Turn>,
+    /// Samples beside the group's comparison, told with its first episode.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub auxiliary: Vec<Turn>,
 }
 
 /// Actions under one context.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Turn {
+    /// Ids of the context that its rows are of.
     pub context_tokens: u64,
+    /// What it was drawn under, where that is not the prompt alone: a hint, the rounds before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// What its rows are of, where that is not what it was drawn under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scored_under: Option<String>,
     /// Optimizer updates behind the weights that sampled it.
     pub policy_version: u64,
     pub stop: StopReason,
@@ -97,6 +113,8 @@ pub struct InspectedAction {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub choice: Option<Choice>,
     pub author: Author,
+    /// Round, plan or rank.
+    pub segment: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logp: Option<f64>,
     /// Under the truncated distribution that it was drawn from.
@@ -120,12 +138,22 @@ pub struct InspectedAction {
 struct Recorded {
     #[serde(default)]
     samples: Vec<RecordedSample>,
+    #[serde(default)]
+    auxiliary: Vec<RecordedSample>,
+    #[serde(default)]
+    facts: Facts,
+    drawn: Option<(usize, usize)>,
 }
 
 #[derive(Deserialize)]
 struct RecordedSample {
     #[serde(default)]
     context_tokens: u64,
+    context: Option<String>,
+    scored_under: Option<String>,
+    /// One for all actions, or one an action; 0 where it is absent.
+    #[serde(default)]
+    segments: Vec<u32>,
     tokens: Vec<u32>,
     stop: StopReason,
     #[serde(default)]
@@ -177,7 +205,10 @@ pub fn inspect(run: &Path, step: Option<u64>, sample: Option<usize>) -> Result<I
         rewards: episode.rewards,
         reward: episode.reward,
         advantage: episode.advantage,
+        facts: recorded.facts,
+        drawn: recorded.drawn,
         turns: recorded.samples.into_iter().map(|s| turn(s, tokenizer.as_ref())).collect(),
+        auxiliary: recorded.auxiliary.into_iter().map(|s| turn(s, tokenizer.as_ref())).collect(),
     })
 }
 
@@ -244,6 +275,10 @@ fn turn(recorded: RecordedSample, tokenizer: Option<&TextTokenizer>) -> Turn {
             text: token.zip(tokenizer).map(|(id, tokenizer)| text_of(tokenizer, id)),
             choice: recorded.choices.get(i).copied().filter(|_| !is_mixed),
             author: authors.get(&i).copied().unwrap_or_default(),
+            segment: match recorded.segments.as_slice() {
+                [of_all] => *of_all,
+                each => each.get(i).copied().unwrap_or(0),
+            },
             logp,
             truncated_logp: at(&recorded.truncated_logp, i),
             entropy: at(&recorded.entropy, i),
@@ -257,6 +292,8 @@ fn turn(recorded: RecordedSample, tokenizer: Option<&TextTokenizer>) -> Turn {
     });
     Turn {
         context_tokens: recorded.context_tokens,
+        context: recorded.context,
+        scored_under: recorded.scored_under,
         policy_version: recorded.policy_version,
         stop: recorded.stop,
         stop_text: recorded.stop_text,
@@ -281,6 +318,12 @@ impl Inspection {
         };
         line("step", &format!("{}, sample {} of {} (from 0)", self.step, self.sample, self.samples_in_step));
         line("group", &format!("{}, completion {}, {}", self.slot, self.episode, self.origin));
+        if let Some((group, completion)) = self.drawn {
+            line("drawn", &format!("in group {group} as completion {completion}, and joined to this one"));
+        }
+        for (name, fact) in self.facts.iter() {
+            line(&format!("  {name}"), &fact_text(fact));
+        }
         line("prompt", &self.prompt);
         line("completion", &self.completion);
         if let Some(stop) = self.stop {
@@ -296,7 +339,9 @@ impl Inspection {
         if let Some(advantage) = self.advantage {
             line("advantage", &format!("{advantage:+.6}"));
         }
-        for (i, turn) in self.turns.iter().enumerate() {
+        let turns = self.turns.iter().enumerate().map(|(i, turn)| (format!("turn {i}"), turn));
+        let beside = self.auxiliary.iter().enumerate().map(|(i, turn)| (format!("beside the group {i}"), turn));
+        for (name, turn) in turns.chain(beside) {
             let rows = match turn.rows {
                 RowsOf::Trainer => "rows of the first pass: every ratio is exactly 1",
                 RowsOf::Sampler => {
@@ -304,7 +349,12 @@ impl Inspection {
                 }
             };
             let (context, version) = (turn.context_tokens, turn.policy_version);
-            let _ = writeln!(text, "\nturn {i}: {context} tokens of context, policy after {version} updates; {rows}");
+            let _ = writeln!(text, "\n{name}: {context} tokens of context, policy after {version} updates; {rows}");
+            for (what, context) in [("drawn under", &turn.context), ("scored under", &turn.scored_under)] {
+                if let Some(context) = context {
+                    let _ = writeln!(text, "{what:<12} {context:?}");
+                }
+            }
             text.push_str(&table(&turn.actions));
         }
         text
@@ -312,8 +362,10 @@ impl Inspection {
 }
 
 fn table(actions: &[InspectedAction]) -> String {
-    let header = ["#", "id", "text", "author", "logp", "truncated", "entropy", "ratio", "coefficient", "d_logp"];
+    let header =
+        ["#", "id", "text", "author", "segment", "logp", "truncated", "entropy", "ratio", "coefficient", "d_logp"];
     let is_truncated = actions.iter().any(|a| a.truncated_logp.is_some());
+    let has_segments = actions.iter().any(|a| a.segment > 0);
     let number = |value: Option<f64>, digits: usize| value.map_or("-".to_owned(), |v| format!("{v:.digits$}"));
     let rows = actions.iter().enumerate().map(|(i, a)| {
         let id =
@@ -328,6 +380,7 @@ fn table(actions: &[InspectedAction]) -> String {
             id,
             a.text.as_deref().map_or("-".to_owned(), |t| format!("{t:?}")),
             author.to_owned(),
+            a.segment.to_string(),
             number(a.logp, 6),
             number(a.truncated_logp, 6),
             number(a.entropy, 6),
@@ -336,12 +389,12 @@ fn table(actions: &[InspectedAction]) -> String {
             a.d_logp.map_or("-".to_owned(), |d| format!("{d:.4e}")),
         ]
     });
-    let all: Vec<[String; 10]> = std::iter::once(header.map(str::to_owned)).chain(rows).collect();
+    let all: Vec<[String; 11]> = std::iter::once(header.map(str::to_owned)).chain(rows).collect();
     let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 10] = std::array::from_fn(width);
+    let widths: [usize; 11] = std::array::from_fn(width);
     all.iter().fold(String::new(), |mut text, row| {
-        let cells: Vec<String> = (0..10)
-            .filter(|&c| c != 5 || is_truncated)
+        let cells: Vec<String> = (0..11)
+            .filter(|&c| (c != 6 || is_truncated) && (c != 4 || has_segments))
             .map(|c| {
                 let width = widths[c];
                 // Text and author read from the left, numbers from the right.
@@ -352,6 +405,16 @@ fn table(actions: &[InspectedAction]) -> String {
         text.push('\n');
         text
     })
+}
+
+fn fact_text(fact: &Fact) -> String {
+    match fact {
+        Fact::Flag(flag) => flag.to_string(),
+        Fact::Number(x) => x.to_string(),
+        Fact::Text(text) => text.clone(),
+        Fact::List(list) => format!("{list:?}"),
+        Fact::Table(table) => format!("{table:?}"),
+    }
 }
 
 fn stop_text(stop: StopReason, text: Option<&str>) -> String {

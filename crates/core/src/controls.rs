@@ -89,6 +89,8 @@ pub struct Controls {
     /// Sequences of ids that never stand in a sample: the last id of one is not drawn where the actions before it are the
     /// others. Sequences of one id are as [`forbidden`](Self::forbidden). Contexts are not looked at. Rows are taken before it.
     pub bad_words: Vec<Vec<u32>>,
+    /// How many of the most probable actions are recorded at each position; 0 for none.
+    pub alternatives: usize,
     /// Recorded in every sample.
     pub policy_version: u64,
 }
@@ -104,6 +106,7 @@ impl Controls {
             stop_texts: Vec::new(),
             forbidden: Vec::new(),
             bad_words: Vec::new(),
+            alternatives: 0,
             policy_version: 0,
         }
     }

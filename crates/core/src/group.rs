@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{facts::Facts, outcome::Outcome, sample::Sample};
+use crate::{action::Author, facts::Facts, outcome::Outcome, sample::Sample};
 
 /// Identifies the prompt that a group belongs to: its index in the split it was drawn from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -18,6 +18,17 @@ pub struct Cost {
     pub sampled_actions: u64,
     /// Calls to tools, simulators and verifiers.
     pub calls: u64,
+}
+
+impl Cost {
+    /// Of a sample that was drawn for nothing else.
+    pub fn of_sample(sample: &Sample) -> Self {
+        Self {
+            context_tokens: sample.sampled_under.token_count() as u64,
+            sampled_actions: sample.actions.iter().filter(|a| a.author == Author::Policy).count() as u64,
+            calls: 0,
+        }
+    }
 }
 
 impl std::ops::AddAssign for Cost {
@@ -44,11 +55,8 @@ pub struct Episode {
 impl Episode {
     /// An episode of these samples, not scored yet.
     pub fn of_samples(samples: Vec<Sample>) -> Self {
-        let cost = Cost {
-            context_tokens: samples.iter().map(|s| s.sampled_under.token_count() as u64).sum(),
-            sampled_actions: samples.iter().map(|s| s.actions.len() as u64).sum(),
-            calls: 0,
-        };
+        let mut cost = Cost::default();
+        samples.iter().for_each(|sample| cost += Cost::of_sample(sample));
         Self { samples, rewards: Vec::new(), outcome: None, facts: Facts::default(), cost }
     }
 
@@ -71,6 +79,8 @@ pub struct Group {
     pub auxiliary: Vec<Auxiliary>,
     /// What was recorded of the group as a whole.
     pub facts: Facts,
+    /// What was spent beside its episodes: branches that were pruned, hints, explanations, groups that another one replaced.
+    pub spent: Cost,
 }
 
 /// A sample beside the comparison, for example a self-explanation's likelihood.
@@ -82,6 +92,19 @@ pub struct Auxiliary {
 }
 
 impl Group {
+    /// A comparison of these episodes, with nothing beside it.
+    pub fn of_episodes(key: GroupKey, episodes: Vec<Episode>) -> Self {
+        Self { key, episodes, auxiliary: Vec::new(), facts: Facts::default(), spent: Cost::default() }
+    }
+
+    /// What the group took, kept or not.
+    pub fn cost(&self) -> Cost {
+        self.episodes.iter().fold(self.spent, |mut sum, episode| {
+            sum += episode.cost;
+            sum
+        })
+    }
+
     /// Its samples in the order of training: episodes, then auxiliary ones.
     pub fn samples(&self) -> impl Iterator<Item = &Sample> {
         self.episodes.iter().flat_map(|e| &e.samples).chain(self.auxiliary.iter().map(|a| &a.sample))
@@ -105,11 +128,9 @@ mod tests {
 
     #[test]
     fn signal_is_a_difference_among_the_scored() {
-        let group = |rewards: &[Option<f64>]| Group {
-            key: GroupKey(0),
-            episodes: rewards.iter().map(|&outcome| Episode { outcome, ..Episode::of_samples(Vec::new()) }).collect(),
-            auxiliary: Vec::new(),
-            facts: Facts::default(),
+        let group = |rewards: &[Option<f64>]| {
+            let episode = |&outcome: &Option<f64>| Episode { outcome, ..Episode::of_samples(Vec::new()) };
+            Group::of_episodes(GroupKey(0), rewards.iter().map(episode).collect())
         };
         assert!(group(&[Some(1.0), None, Some(0.5)]).has_signal());
         assert!(!group(&[Some(1.0), None, Some(1.0)]).has_signal());

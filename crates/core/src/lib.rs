@@ -15,6 +15,7 @@ pub mod advantage;
 pub mod context;
 pub mod controls;
 pub mod curriculum;
+pub mod distance;
 mod distributions;
 pub mod facts;
 mod footprint;
@@ -46,7 +47,7 @@ pub use curriculum::Curriculum;
 pub use distributions::{Against, Distributions};
 pub use facts::{Fact, Facts};
 pub use footprint::Footprint;
-pub use group::{Cost, Episode, Group, GroupKey};
+pub use group::{Auxiliary, Cost, Episode, Group, GroupKey};
 pub use memory::Memory;
 pub use method::Method;
 pub use method_error::{MethodError, Place, Problem};
@@ -55,9 +56,9 @@ pub use policy::{
     Activations, Execution, Gradient, Noise, NumberType, ParameterInfo, Policy, PolicyError, Request, RowSpec, Sampler,
     StoredAs, StoredTensor, Tape,
 };
-pub use random::{Dice, Stream};
+pub use random::{Dice, Stream, permutation};
 pub use red_line::{AboveRedLine, Gap, Precision, RedLine};
 pub use row::{RowGradients, Rows};
-pub use sample::{Sample, StopReason};
+pub use sample::{Alternative, Sample, StopReason};
 pub use trajectory::{Comparison, Role, Trajectory};
 pub use turn::{SingleTurn, Turn, Turns};

@@ -28,6 +28,21 @@ impl StopReason {
     }
 }
 
+/// An action that could have been drawn, and how probable it was: of the distribution at temperature 1, before any truncation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Alternative {
+    pub id: u32,
+    /// Its log-probability, in nats.
+    pub logp: f32,
+}
+
+impl Alternative {
+    /// In [0, 1].
+    pub fn probability(self) -> f64 {
+        f64::from(self.logp).exp()
+    }
+}
+
 /// Actions under a context, with the row of the distribution that drew them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
@@ -43,6 +58,9 @@ pub struct Sample {
     /// The log-probability of every action under the distribution that was left to draw from, where a
     /// [`Truncation`](crate::Truncation) was on. Never below the row's.
     pub truncated_logp: Option<Vec<f64>>,
+    /// The most probable actions at each position, the most probable first, where they were asked for
+    /// ([`Controls::alternatives`](crate::Controls::alternatives)).
+    pub alternatives: Option<Vec<Vec<Alternative>>>,
     /// Number of optimizer updates behind the weights that sampled it.
     pub policy_version: u64,
     pub stop: StopReason,
@@ -57,6 +75,7 @@ impl Sample {
             actions: tokens.iter().map(|&id| Action::given(id)).collect(),
             behaviour: Rows::default(),
             truncated_logp: None,
+            alternatives: None,
             policy_version: 0,
             stop: StopReason::Given,
         }

@@ -1,6 +1,8 @@
 //! What an environment says after a sample.
 
-use crate::{context::Context, group::GroupKey, sample::Sample};
+use std::sync::Arc;
+
+use crate::{context::Context, controls::Controls, group::GroupKey, sample::Sample};
 
 /// The environment's move.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +18,16 @@ pub trait Turns: Send + Sync {
     /// The move after `samples`, the whole episode of prompt `key` so far.
     /// A function of its arguments alone: asked twice, it says the same.
     fn turn(&self, key: GroupKey, samples: &[Sample]) -> Turn;
+
+    /// What the policy first acts under, of the prompt's context.
+    fn open(&self, context: &Context) -> Context {
+        context.clone()
+    }
+
+    /// How the sample of turn `turn` (from 0) is drawn, of how the run draws.
+    fn controls(&self, _turn: usize, of: &Arc<Controls>) -> Arc<Controls> {
+        of.clone()
+    }
 }
 
 /// The environment of single-turn tasks.

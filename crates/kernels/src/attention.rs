@@ -229,20 +229,19 @@ pub(crate) fn attention_of(
         let rows = own.start.max(part.start)..own.end.min(part.end);
         (rows.start < rows.end).then_some((s, own.start, rows))
     });
-    let ends = pieces.clone().map(|(s, start, rows)| sequences.before(s).len() + rows.end - start);
+    let ends = pieces.clone().map(|(s, start, rows)| sequences.length(s) - sequences.own(s).len() + rows.end - start);
     let longest = ends.max().unwrap_or(0);
     let mut scratch = vec![0.0; shape.head_dim * key_stride(longest, shape.window) + scratch_len(ROWS, longest)];
     let (q_width, kv_width) = (shape.query_heads * shape.head_dim, shape.kv_heads * shape.head_dim);
     let (mut joined_k, mut joined_v) = (Joined::default(), Joined::default());
     for (s, start, rows) in pieces {
         let before = sequences.before(s);
-        let first = before.len() + rows.start - start;
+        let first = before.iter().map(Range::len).sum::<usize>() + rows.start - start;
         let (k, v) = match before.is_empty() {
             true => (&k[start * kv_width..rows.end * kv_width], &v[start * kv_width..rows.end * kv_width]),
-            false => (
-                joined_k.of(k, before.clone(), start..rows.end, kv_width),
-                joined_v.of(v, before, start..rows.end, kv_width),
-            ),
+            false => {
+                (joined_k.of(k, &before, start..rows.end, kv_width), joined_v.of(v, &before, start..rows.end, kv_width))
+            }
         };
         let q = &q[rows.start * q_width..rows.end * q_width];
         let out = &mut out[(rows.start - part.start) * q_width..][..q.len()];

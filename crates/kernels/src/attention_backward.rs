@@ -125,9 +125,10 @@ pub(crate) fn attention_backward_of(
             of_sequence(heads, 0, q, &k[keys.clone()], &v[keys], shape, d_out, gradients, &mut scratch);
             continue;
         }
-        let k = joined_k.of(k, before.clone(), own.clone(), kv_width);
-        let v = joined_v.of(v, before.clone(), own.clone(), kv_width);
-        let (first, d_len) = (before.len(), (before.len() + own.len()) * d_kv_width);
+        let k = joined_k.of(k, &before, own.clone(), kv_width);
+        let v = joined_v.of(v, &before, own.clone(), kv_width);
+        let first = before.iter().map(Range::len).sum::<usize>();
+        let d_len = (first + own.len()) * d_kv_width;
         for d in [&mut d_joined_k, &mut d_joined_v] {
             d.clear();
             d.resize(d_len, 0.0);
@@ -135,9 +136,13 @@ pub(crate) fn attention_backward_of(
         let gradients = Gradients { d_q, d_k: &mut d_joined_k, d_v: &mut d_joined_v };
         of_sequence(heads, first, q, k, v, shape, d_out, gradients, &mut scratch);
         for (d, d_joined) in [(&mut *d_k, &d_joined_k), (&mut *d_v, &d_joined_v)] {
-            let (d_before, d_after) = d_joined.split_at(first * d_kv_width);
-            for (d, more) in d[before.start * d_kv_width..].iter_mut().zip(d_before) {
-                *d += *more;
+            let (mut d_before, d_after) = d_joined.split_at(first * d_kv_width);
+            for part in &before {
+                let (more, rest) = d_before.split_at(part.len() * d_kv_width);
+                for (d, more) in d[part.start * d_kv_width..].iter_mut().zip(more) {
+                    *d += *more;
+                }
+                d_before = rest;
             }
             d[d_own.clone()].copy_from_slice(d_after);
         }
@@ -226,7 +231,7 @@ mod tests {
 
     /// The rows of `x` at the places of a sequence, those before its own first.
     fn whole(x: &[f32], sequences: Sequences, s: usize, width: usize) -> Vec<f32> {
-        let rows = sequences.before(s).chain(sequences.own(s));
+        let rows = sequences.before(s).into_iter().flatten().chain(sequences.own(s));
         rows.flat_map(|row| x[row * width..][..width].to_vec()).collect()
     }
 
@@ -234,7 +239,8 @@ mod tests {
     /// added up.
     #[test]
     fn going_on_is_standing_behind_a_copy() {
-        let (starts, after) = ([0, 70, 75, 75, 140, 145, 150], [None, Some(0), Some(0), Some(0), None, Some(4)]);
+        // The fourth goes on from the second, which goes on from the first.
+        let (starts, after) = ([0, 70, 75, 75, 140, 145, 150], [None, Some(0), Some(0), Some(1), None, Some(4)]);
         let sequences = Sequences::new(&starts, &after);
         for shape in [shape(2, 2, 16), within(9, shape(1, 3, 8)), within(100, shape(1, 1, 5))] {
             let (wide, narrow) = (shape.query_heads * shape.head_dim, shape.kv_heads * shape.head_dim);
@@ -250,7 +256,8 @@ mod tests {
             let shared = run(&q, &k, &v, &d_out, sequences);
             let mut sums = [vec![0.0f64; 150 * narrow], vec![0.0f64; 150 * narrow]];
             for s in 0..6 {
-                let (before, own) = (sequences.before(s).len(), sequences.own(s));
+                let own = sequences.own(s);
+                let before = sequences.length(s) - own.len();
                 let mut d_out = whole(&d_out, sequences, s, wide);
                 // The rows before its own have their derivatives where they stand.
                 d_out[..before * wide].fill(0.0);
@@ -266,7 +273,8 @@ mod tests {
                 }
                 assert_eq!(bits(&shared[0][own.start * wide..own.end * wide]), bits(&alone[0][before * wide..]));
                 for (sums, alone) in sums.iter_mut().zip(&alone[2..]) {
-                    for (row, alone) in sequences.before(s).chain(own.clone()).zip(alone.chunks(narrow)) {
+                    let rows = sequences.before(s).into_iter().flatten().chain(own.clone());
+                    for (row, alone) in rows.zip(alone.chunks(narrow)) {
                         sums[row * narrow..].iter_mut().zip(alone).for_each(|(sum, x)| *sum += f64::from(*x));
                     }
                 }

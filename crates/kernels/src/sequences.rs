@@ -5,8 +5,8 @@ use std::ops::Range;
 /// Sequences that lie end to end among packed tokens.
 ///
 /// A sequence may go on from another one, whose tokens are then its first, though they stand there once: the completions of a
-/// prompt go on from the prompt. It lies behind that one, with none between them but others that go on from the same, and the one
-/// that it goes on from begins by itself.
+/// prompt go on from the prompt, the chains of a plan from the plan, which goes on from its prompt. It lies behind that one, with none
+/// between them that begins by itself: a family, all that goes on from one that does, lies end to end.
 #[derive(Clone, Copy, Debug)]
 pub struct Sequences<'a> {
     starts: &'a [usize],
@@ -30,7 +30,7 @@ impl<'a> Sequences<'a> {
         for (s, from) in after.iter().enumerate() {
             let Some(from) = *from else { continue };
             assert!(
-                from < s && after[from].is_none() && after[from + 1..s].iter().all(|&other| other == Some(from)),
+                from < s && after[from + 1..s].iter().all(Option::is_some),
                 "sequences: {s} goes on from {from}, of {after:?}"
             );
         }
@@ -52,17 +52,18 @@ impl<'a> Sequences<'a> {
         self.starts[s]..self.starts[s + 1]
     }
 
-    /// The tokens that stand before a sequence's own, elsewhere; none where it begins by itself.
-    pub fn before(&self, s: usize) -> Range<usize> {
-        match self.after.get(s).copied().flatten() {
-            Some(from) => self.own(from),
-            None => 0..0,
-        }
+    /// The tokens that stand before a sequence's own, elsewhere, in their order; none where it begins by itself.
+    pub fn before(&self, s: usize) -> Vec<Range<usize>> {
+        let from = |s: usize| self.after.get(s).copied().flatten();
+        let mut before: Vec<Range<usize>> = std::iter::successors(from(s), |&s| from(s)).map(|s| self.own(s)).collect();
+        before.retain(|part| !part.is_empty());
+        before.reverse();
+        before
     }
 
     /// The tokens of a sequence, those before its own included.
-    pub(crate) fn length(&self, s: usize) -> usize {
-        self.before(s).len() + self.own(s).len()
+    pub fn length(&self, s: usize) -> usize {
+        self.before(s).iter().map(Range::len).sum::<usize>() + self.own(s).len()
     }
 
     /// The most tokens of a sequence.
@@ -110,18 +111,20 @@ impl<'a, const N: usize> From<&'a [usize; N]> for Sequences<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Joined {
     values: Vec<f32>,
-    before: Range<usize>,
+    before: Vec<Range<usize>>,
 }
 
 impl Joined {
     /// Rows `before`, then rows `own`, of `x`.
-    pub(crate) fn of(&mut self, x: &[f32], before: Range<usize>, own: Range<usize>, width: usize) -> &[f32] {
+    pub(crate) fn of(&mut self, x: &[f32], before: &[Range<usize>], own: Range<usize>, width: usize) -> &[f32] {
         if self.before != before {
             self.values.clear();
-            self.values.extend_from_slice(&x[before.start * width..before.end * width]);
-            self.before = before;
+            for part in before {
+                self.values.extend_from_slice(&x[part.start * width..part.end * width]);
+            }
+            self.before = before.to_vec();
         }
-        self.values.truncate(self.before.len() * width);
+        self.values.truncate(before.iter().map(Range::len).sum::<usize>() * width);
         self.values.extend_from_slice(&x[own.start * width..own.end * width]);
         &self.values
     }
@@ -137,7 +140,8 @@ mod tests {
     #[test]
     fn what_is_before_stands_elsewhere() {
         let sequences = Sequences::new(&STARTS, &AFTER);
-        assert_eq!((0..6).map(|s| sequences.before(s)).collect::<Vec<_>>(), [0..0, 0..3, 0..3, 0..0, 0..0, 8..9]);
+        let before: [Vec<Range<usize>>; 6] = [vec![], vec![0..3], vec![0..3], vec![], vec![], vec![8..9]];
+        assert_eq!((0..6).map(|s| sequences.before(s)).collect::<Vec<_>>(), before);
         assert_eq!((0..6).map(|s| sequences.length(s)).collect::<Vec<_>>(), [3, 4, 5, 2, 1, 1]);
         assert_eq!((sequences.longest(), sequences.tokens(), sequences.count()), (5, 9, 6));
         assert_eq!(sequences.families(), [0..3, 3..4, 4..6]);
@@ -149,16 +153,21 @@ mod tests {
     fn rows_are_joined_whatever_was_joined_before() {
         let x: Vec<f32> = (0..18).map(|i| i as f32).collect();
         let mut joined = Joined::default();
-        assert_eq!(joined.of(&x, 0..2, 3..4, 2), [0.0, 1.0, 2.0, 3.0, 6.0, 7.0]);
-        assert_eq!(joined.of(&x, 0..2, 4..4, 2), [0.0, 1.0, 2.0, 3.0]);
-        assert_eq!(joined.of(&x, 1..2, 0..1, 2), [2.0, 3.0, 0.0, 1.0]);
-        assert_eq!(joined.of(&x, 0..0, 8..9, 2), [16.0, 17.0]);
+        assert_eq!(joined.of(&x, &[0..2], 3..4, 2), [0.0, 1.0, 2.0, 3.0, 6.0, 7.0]);
+        assert_eq!(joined.of(&x, &[0..2], 4..4, 2), [0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(joined.of(&x, &[1..2], 0..1, 2), [2.0, 3.0, 0.0, 1.0]);
+        assert_eq!(joined.of(&x, &[], 8..9, 2), [16.0, 17.0]);
+        assert_eq!(joined.of(&x, &[0..1, 2..3], 8..9, 2), [0.0, 1.0, 4.0, 5.0, 16.0, 17.0]);
     }
 
     #[test]
-    #[should_panic(expected = "goes on from")]
-    fn what_goes_on_cannot_be_gone_on_from() {
-        Sequences::new(&[0, 1, 2, 3], &[None, Some(0), Some(1)]);
+    fn what_goes_on_may_be_gone_on_from() {
+        let (starts, after) = ([0, 2, 5, 6, 9], [None, Some(0), Some(1), Some(0)]);
+        let sequences = Sequences::new(&starts, &after);
+        assert_eq!(sequences.before(2), [0..2, 2..5]);
+        assert_eq!(sequences.before(3), [0..2]);
+        assert_eq!((0..4).map(|s| sequences.length(s)).collect::<Vec<_>>(), [2, 5, 6, 5]);
+        assert_eq!(sequences.families(), [0..4]);
     }
 
     #[test]

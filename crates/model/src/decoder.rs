@@ -4,9 +4,9 @@
 //! batch, nor who else is in it, nor when a request enters changes a bit of a sample. Requests enter in
 //! their order, as places become free, which is a function of the requests and not of time.
 
-use std::{borrow::Cow, collections::HashMap, rc::Rc};
+use std::{borrow::Cow, collections::HashMap, ops::Range, rc::Rc};
 
-use cohort_core::{Action, Controls, Decoding, PolicyError, Request, Rows, Sample, StopReason};
+use cohort_core::{Action, Alternative, Controls, Decoding, PolicyError, Request, Rows, Sample, StopReason};
 use cohort_kernels::{KvCache, Truncation, attend, categorical, greedy, logits_row};
 
 use crate::{
@@ -73,6 +73,9 @@ impl Active<'_> {
             }
         }
         self.ids.push(id);
+        if let Some(column) = &mut self.sample.alternatives {
+            column.push(most_probable(logits, controls.alternatives));
+        }
         self.sample.actions.push(Action::sampled(id));
         self.sample.behaviour.logp.push(f64::from(logp));
         self.sample.behaviour.entropy.push(f64::from(entropy));
@@ -101,6 +104,19 @@ fn banned<'a>(controls: &'a Controls, actions: &[u32]) -> Cow<'a, [u32]> {
         None => Cow::Borrowed(&controls.forbidden),
         Some(_) => controls.forbidden.iter().copied().chain(more).collect(),
     }
+}
+
+/// The `count` actions of the largest logits, the largest first and of equal ones the one with the lower id.
+fn most_probable(logits: &[f32], count: usize) -> Vec<Alternative> {
+    let mut largest: Vec<u32> = Vec::with_capacity(count + 1);
+    for id in 0..logits.len() as u32 {
+        let at = largest.partition_point(|&other| logits[other as usize] >= logits[id as usize]);
+        if at < count {
+            largest.insert(at, id);
+            largest.truncate(count);
+        }
+    }
+    largest.into_iter().map(|id| Alternative { id, logp: logits_row(logits, id, 1.0).0 }).collect()
 }
 
 fn leaves_nothing(banned: &[u32], vocabulary: usize) -> bool {
@@ -207,7 +223,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Runs the contexts of these requests that were not run before.
-    fn prefill(&mut self, entering: std::ops::Range<usize>) {
+    fn prefill(&mut self, entering: Range<usize>) {
         let mut wanted: Vec<usize> = self.group_of[entering].to_vec();
         wanted.sort_unstable();
         wanted.dedup();
@@ -226,15 +242,18 @@ impl<'a> Decoder<'a> {
 
     fn prefill_together(&mut self, now: &[usize]) {
         let contexts: Vec<&[u32]> = now.iter().map(|&group| self.groups[group].context).collect();
-        let pack = Pack::of_contexts(&contexts);
+        let (pack, places) = Pack::of_contexts(&contexts);
         let attention = self.model.architecture.layer.attention;
         let width = attention.kv_heads * attention.head_dim;
         let mut caches: Vec<Vec<KvCache>> = vec![Vec::new(); now.len()];
         self.model.run_pack(&mut self.buffers, &pack, |projected| {
-            for (caches, pair) in caches.iter_mut().zip(pack.starts.windows(2)) {
-                let range = pair[0] * width..pair[1] * width;
-                let mut cache = KvCache::new(self.model.attention_shape(projected.layer), pair[1] - pair[0]);
-                cache.extend(&projected.keys[range.clone()], &projected.values[range]);
+            for (caches, places) in caches.iter_mut().zip(&places) {
+                let length = places.iter().map(Range::len).sum();
+                let mut cache = KvCache::new(self.model.attention_shape(projected.layer), length);
+                for place in places {
+                    let range = place.start * width..place.end * width;
+                    cache.extend(&projected.keys[range.clone()], &projected.values[range]);
+                }
                 caches.push(cache);
             }
         });
@@ -268,6 +287,7 @@ impl<'a> Decoder<'a> {
                 actions: Vec::new(),
                 behaviour: Rows::default(),
                 truncated_logp: (is_drawn && !controls.truncation.is_off()).then(Vec::new),
+                alternatives: (controls.alternatives > 0).then(Vec::new),
                 policy_version: controls.policy_version,
                 stop: StopReason::Length,
             },

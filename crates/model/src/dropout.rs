@@ -31,8 +31,8 @@ impl Dropout {
         let mut rows: Vec<[u32; 2]> = Vec::with_capacity(pack.tokens.len());
         for sequence in 0..sequences.count() {
             // What a sequence goes on from has been read, too.
-            let before = sequences.before(sequence).end.checked_sub(1);
-            let mut key = before.map_or([noise.step, 0], |last| rows[last]);
+            let last = sequences.before(sequence).last().map(|part| part.end - 1);
+            let mut key = last.map_or([noise.step, 0], |last| rows[last]);
             for &token in &pack.tokens[sequences.own(sequence)] {
                 // No column is so far out: these counters are not those of a mask.
                 let [a, b, ..] = noise.stream.block([key[0], key[1], token, u32::MAX]);
@@ -76,7 +76,7 @@ mod tests {
         let samples: Vec<Sample> =
             sequences.iter().map(|ids| Sample::given(Context::of_tokens(ids.to_vec()), &[0])).collect();
         let limits = crate::pack::Limits { vocabulary: 1000, positions: 1000 };
-        Pack::of(&samples.iter().collect::<Vec<_>>(), limits, Prompts::Shared).expect("a pack")
+        Pack::of(&samples.iter().collect::<Vec<_>>(), limits, Prompts::Repeated).expect("a pack")
     }
 
     fn drawn(noise: Noise, sequences: &[&[u32]], adapter: usize) -> Vec<f32> {

@@ -27,6 +27,7 @@ mod opening;
 mod pack;
 mod packed;
 mod policy;
+mod prefix_tree;
 mod product;
 mod rope;
 mod rotary;

@@ -1,12 +1,14 @@
 //! Samples laid end to end: ragged, without padding.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use cohort_core::{Choice, PolicyError, Sample};
 use cohort_kernels::Sequences;
 use serde::{Deserialize, Serialize};
 
-/// How often the context of samples that share one is run. A speed: rows have the same bits either way, and gradients differ
+use crate::prefix_tree::{Part, PrefixTree, Stretch};
+
+/// How often what samples begin with alike is run. A speed: rows have the same bits either way, and gradients differ
 /// in the order of their sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -21,8 +23,8 @@ pub enum Prompts {
 /// The tokens of several samples one after the other, and where rows are taken.
 ///
 /// The row of action `i` of a sample whose context has `n` ids is a function of the hidden state at its
-/// position `n - 1 + i`; the last action's own token goes through nothing. A context that several samples share stands
-/// there once, as a sequence that theirs go on from, and its last position gives the first row of each.
+/// position `n - 1 + i`; the last action's own token goes through nothing. What several samples begin with stands there once, as a
+/// sequence that theirs go on from ([`PrefixTree`]): a context's last position gives the first row of each answer to it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pack {
     /// Ids of contexts and actions, without each sample's last action.
@@ -76,42 +78,79 @@ pub(crate) fn context_ids(context: &cohort_core::Context) -> Result<&[u32], Poli
 impl Pack {
     /// Packs samples under their scored contexts; a sample without actions takes no place.
     pub(crate) fn of(samples: &[&Sample], limits: Limits, prompts: Prompts) -> Result<Self, PolicyError> {
-        let mut pack = Packing::default();
         let mut counts = Vec::with_capacity(samples.len());
-        let mut acting: Vec<(&[u32], Vec<u32>)> = Vec::with_capacity(samples.len());
+        let mut acting: Vec<Acting> = Vec::with_capacity(samples.len());
         for sample in samples {
             let context = context_ids(sample.scored_context())?;
             let actions = action_ids(sample)?;
             limits.check_context(context, actions.len())?;
             limits.check_ids(&actions)?;
             counts.push(actions.len());
-            if !actions.is_empty() {
-                acting.push((context, actions));
+            if let Some((_, fed)) = actions.split_last() {
+                acting.push(Acting { fed: [context, fed].concat(), context: context.len(), actions });
             }
         }
-        for run in acting.chunk_by(|(a, _), (b, _)| prompts == Prompts::Shared && a == b) {
-            match run {
-                [(context, actions)] => pack.alone(context, actions),
-                _ => pack.shared(run[0].0, run.iter().map(|(_, actions)| actions.as_slice())),
+        let sequences = acting.iter().map(|acting| (acting.fed.as_slice(), acting.context));
+        let mut pack = match prompts {
+            Prompts::Shared => {
+                let (stretches, parts) = PrefixTree::new(sequences).stretches();
+                Self::of_stretches(
+                    &stretches,
+                    acting.iter().zip(&parts).map(|(acting, parts)| (acting.context, parts.as_slice())),
+                )
             }
-        }
-        Ok(Self { counts, ..pack.done() })
+            Prompts::Repeated => {
+                let apart = |(tokens, _): (_, usize)| Stretch { tokens, position: 0, after: None };
+                let stretches: Vec<Stretch> = sequences.map(apart).collect();
+                let whole =
+                    |(stretch, acting): (usize, &Acting)| vec![Part { stretch, positions: 0..acting.fed.len() }];
+                let parts: Vec<Vec<Part>> = acting.iter().enumerate().map(whole).collect();
+                Self::of_stretches(
+                    &stretches,
+                    acting.iter().zip(&parts).map(|(acting, parts)| (acting.context, parts.as_slice())),
+                )
+            }
+        };
+        pack.ids = Arc::new(acting.into_iter().flat_map(|acting| acting.actions).collect());
+        Ok(Self { counts, ..pack })
     }
 
-    /// Contexts alone, scored at their last position: what decoding starts from.
-    pub(crate) fn of_contexts(contexts: &[&[u32]]) -> Self {
+    /// Contexts alone, scored at their last position: what decoding starts from. With each the places of its tokens.
+    pub(crate) fn of_contexts(contexts: &[&[u32]]) -> (Self, Vec<Vec<Range<usize>>>) {
+        let (stretches, parts) = PrefixTree::new(contexts.iter().map(|context| (*context, context.len()))).stretches();
+        let pack =
+            Self::of_stretches(&stretches, contexts.iter().zip(&parts).map(|(c, parts)| (c.len(), parts.as_slice())));
+        let place = |part: &Part| {
+            let first = pack.starts[part.stretch] + part.positions.start - stretches[part.stretch].position;
+            first..first + part.positions.len()
+        };
+        let places = parts.iter().map(|parts| parts.iter().map(place).collect()).collect();
+        (Self { counts: vec![1; contexts.len()], ..pack }, places)
+    }
+
+    /// Stretches end to end, and the rows of sequences that are made of them: of each, from the last token of its context on.
+    fn of_stretches<'p>(stretches: &[Stretch], sequences: impl Iterator<Item = (usize, &'p [Part])>) -> Self {
         let mut starts = vec![0];
-        for context in contexts {
-            starts.push(starts[starts.len() - 1] + context.len());
+        starts.extend(stretches.iter().scan(0, |end, stretch| {
+            *end += stretch.tokens.len();
+            Some(*end)
+        }));
+        let positions = |stretch: &Stretch| stretch.position as u32..(stretch.position + stretch.tokens.len()) as u32;
+        let mut scored = Vec::new();
+        for (context, parts) in sequences {
+            for Part { stretch, positions } in parts {
+                let first = starts[*stretch] - stretches[*stretch].position;
+                scored.extend((positions.start.max(context - 1)..positions.end).map(|at| (first + at) as u32));
+            }
         }
         Self {
-            tokens: Arc::new(contexts.concat()),
-            positions: Arc::new(contexts.iter().flat_map(|context| 0..context.len() as u32).collect()),
-            scored: Arc::new(starts[1..].iter().map(|&end| end as u32 - 1).collect()),
-            ids: Arc::default(),
-            after: Arc::default(),
-            counts: vec![1; contexts.len()],
+            tokens: Arc::new(stretches.iter().flat_map(|stretch| stretch.tokens).copied().collect()),
+            positions: Arc::new(stretches.iter().flat_map(positions).collect()),
             starts: Arc::new(starts),
+            after: Arc::new(stretches.iter().map(|stretch| stretch.after).collect()),
+            scored: Arc::new(scored),
+            ids: Arc::default(),
+            counts: Vec::new(),
         }
     }
 
@@ -125,65 +164,13 @@ impl Pack {
     }
 }
 
-/// A pack as it grows.
-#[derive(Default)]
-struct Packing {
-    tokens: Vec<u32>,
-    positions: Vec<u32>,
-    /// Ends of the sequences.
-    ends: Vec<usize>,
-    after: Vec<Option<usize>>,
-    scored: Vec<u32>,
-    ids: Vec<u32>,
-}
-
-impl Packing {
-    /// Appends `tokens` that have `before` others before them in their sequence.
-    fn sequence(&mut self, tokens: &[&[u32]], before: usize, after: Option<usize>) {
-        let start = self.tokens.len();
-        tokens.iter().for_each(|part| self.tokens.extend_from_slice(part));
-        self.positions.extend((before..before + self.tokens.len() - start).map(|at| at as u32));
-        self.ends.push(self.tokens.len());
-        self.after.push(after);
-    }
-
-    /// Rows at the last `count` places so far.
-    fn score(&mut self, count: usize) {
-        self.scored.extend((self.tokens.len() - count..self.tokens.len()).map(|at| at as u32));
-    }
-
-    fn alone(&mut self, context: &[u32], actions: &[u32]) {
-        self.sequence(&[context, &actions[..actions.len() - 1]], 0, None);
-        self.score(actions.len());
-        self.ids.extend_from_slice(actions);
-    }
-
-    fn shared<'a>(&mut self, context: &[u32], all: impl Iterator<Item = &'a [u32]>) {
-        let prompt = self.ends.len();
-        self.sequence(&[context], 0, None);
-        let last = self.tokens.len() as u32 - 1;
-        for actions in all {
-            let fed = &actions[..actions.len() - 1];
-            self.sequence(&[fed], context.len(), Some(prompt));
-            self.scored.push(last);
-            self.score(fed.len());
-            self.ids.extend_from_slice(actions);
-        }
-    }
-
-    /// Without counts, which are of all samples.
-    fn done(self) -> Pack {
-        let starts = [0].into_iter().chain(self.ends);
-        Pack {
-            tokens: Arc::new(self.tokens),
-            positions: Arc::new(self.positions),
-            starts: Arc::new(starts.collect()),
-            after: Arc::new(self.after),
-            scored: Arc::new(self.scored),
-            ids: Arc::new(self.ids),
-            counts: Vec::new(),
-        }
-    }
+/// A sample that has actions.
+struct Acting {
+    /// Context and actions, without the last one.
+    fed: Vec<u32>,
+    /// Tokens of the context.
+    context: usize,
+    actions: Vec<u32>,
 }
 
 fn action_ids(sample: &Sample) -> Result<Vec<u32>, PolicyError> {
@@ -229,12 +216,25 @@ mod tests {
         let pack = Pack::of(&[&a, &none, &b, &c], limits, Prompts::Shared).expect("packs");
         assert_eq!(*pack.tokens, [1, 2, 3, 4, 7, 8]);
         assert_eq!(*pack.positions, [0, 1, 2, 3, 0, 1]);
-        assert_eq!((&*pack.starts, &*pack.after), (&vec![0, 3, 4, 4, 6], &vec![None, Some(0), Some(0), None]));
+        assert_eq!((&*pack.starts, &*pack.after), (&vec![0, 4, 6], &vec![None, None]));
         assert_eq!((&*pack.scored, &*pack.ids), (&vec![2, 3, 2, 4, 5], &vec![4, 5, 6, 8, 9]));
         assert_eq!((&pack.counts, pack.longest()), (&vec![2, 0, 1, 2], 4));
         let repeated = Pack::of(&[&a, &none, &b], limits, Prompts::Repeated).expect("packs");
         assert_eq!(*repeated.tokens, [1, 2, 3, 4, 1, 2, 3]);
         assert_eq!(*repeated.after, [None, None]);
+    }
+
+    #[test]
+    fn rows_of_a_later_round_stand_behind_those_of_the_round_before() {
+        let limits = Limits { vocabulary: 10, positions: 8 };
+        let first = Sample::given(Context::of_tokens([1, 2]), &[3, 4, 5]);
+        let second = Sample::given(Context::of_tokens([1, 2, 3, 4, 5, 6]), &[7, 8]);
+        let pack = Pack::of(&[&first, &second, &first], limits, Prompts::Shared).expect("packs");
+        assert_eq!((&*pack.tokens, &*pack.after), (&vec![1, 2, 3, 4, 5, 6, 7], &vec![None, Some(0)]));
+        assert_eq!((&*pack.scored, &*pack.ids), (&vec![1, 2, 3, 5, 6, 1, 2, 3], &vec![3, 4, 5, 7, 8, 3, 4, 5]));
+        let (contexts, places) = Pack::of_contexts(&[&[1, 2, 3], &[1, 2, 3, 4]]);
+        assert_eq!((&*contexts.tokens, &*contexts.scored), (&vec![1, 2, 3, 4], &vec![2, 3]));
+        assert_eq!(places, [vec![0..3], vec![0..3, 3..4]]);
     }
 
     #[test]

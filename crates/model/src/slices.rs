@@ -262,7 +262,7 @@ impl<'a> Model<'a> {
 
     /// Logits after every position of one sequence, `[ids, vocabulary]`.
     pub(crate) fn all_logits(&self, buffers: &mut Buffers, ids: &[u32]) -> Vec<f32> {
-        self.run_pack(buffers, &Pack::of_contexts(&[ids]), |_| {});
+        self.run_pack(buffers, &Pack::of_contexts(&[ids]).0, |_| {});
         let every: Vec<u32> = (0..ids.len() as u32).collect();
         let mut logits = Vec::new();
         self.logits(buffers, &every, &mut logits);

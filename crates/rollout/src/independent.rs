@@ -1,11 +1,11 @@
 //! Episodes drawn independently, turn by turn.
 
-use cohort_core::{Context, Episode, Facts, Group, PolicyError, Request, Sample, Sampler, Turn, Turns};
+use cohort_core::{Context, Episode, Group, PolicyError, Request, Sample, Turn};
 
-use crate::{Ask, Prompt, Strategy};
+use crate::{Ask, Desk, Prompt, Strategy, in_segment};
 
 /// `group_size` independent episodes a prompt; each goes on while its environment has something to say,
-/// for at most `max_turns` samples.
+/// for at most `max_turns` samples. A sample's segment is its turn.
 #[derive(Clone, Copy, Debug)]
 pub struct Independent {
     pub group_size: usize,
@@ -19,35 +19,48 @@ struct Open {
     samples: Vec<Sample>,
 }
 
-impl Strategy for Independent {
-    fn roll(
+impl Independent {
+    /// Episodes of the members from `first` on.
+    pub(crate) fn episodes(
         &self,
         prompts: &[Prompt],
+        first: &[u32],
         ask: &Ask,
-        sampler: &dyn Sampler,
-        turns: &dyn Turns,
-    ) -> Result<Vec<Group>, PolicyError> {
+        desk: Desk<'_>,
+    ) -> Result<Vec<Vec<Episode>>, PolicyError> {
+        let size = self.group_size as u32;
         let mut episodes: Vec<Open> = (0..prompts.len())
-            .flat_map(|prompt| (0..self.group_size as u32).map(move |member| (prompt, member)))
+            .flat_map(|prompt| (first[prompt]..size).map(move |member| (prompt, member)))
             .map(|(prompt, member)| Open {
                 prompt,
                 member,
-                context: prompts[prompt].context.clone(),
+                context: desk.turns.open(&prompts[prompt].context),
                 samples: Vec::new(),
             })
             .collect();
         let mut active: Vec<usize> = (0..episodes.len()).collect();
-        for turn in 1..=self.max_turns {
-            let requests: Vec<Request> = active.iter().map(|&e| request(&episodes[e], prompts, ask)).collect();
-            let samples = sampler.sample(&requests)?;
+        for turn in 0..self.max_turns {
+            let controls = desk.turns.controls(turn, &ask.controls);
+            let request = |e: &usize| {
+                let open = &episodes[*e];
+                // A later turn's draws follow on the earlier ones', position by position.
+                let drawn = open.samples.iter().map(|s| s.actions.len()).sum();
+                ask.request(&prompts[open.prompt], open.member, drawn, open.context.clone(), controls.clone())
+            };
+            let requests: Vec<Request> = active.iter().map(request).collect();
+            let samples = desk.sampler.sample(&requests)?;
             let mut next = Vec::new();
-            for (e, sample) in active.into_iter().zip(samples) {
+            for (e, mut sample) in active.into_iter().zip(samples) {
                 let episode = &mut episodes[e];
-                episode.samples.push(sample);
-                if turn == self.max_turns {
+                let prompt = &prompts[episode.prompt];
+                if turn == 0 {
+                    sample.scored_under.clone_from(&prompt.scored);
+                }
+                episode.samples.push(in_segment(sample, turn));
+                if turn + 1 == self.max_turns {
                     continue;
                 }
-                if let Turn::Continue(context) = turns.turn(prompts[episode.prompt].key, &episode.samples) {
+                if let Turn::Continue(context) = desk.turns.turn(prompt.key, &episode.samples) {
                     episode.context = context;
                     next.push(e);
                 }
@@ -57,29 +70,21 @@ impl Strategy for Independent {
                 break;
             }
         }
-        let mut episodes = episodes.into_iter().map(|open| Episode::of_samples(open.samples));
-        Ok(prompts
-            .iter()
-            .map(|p| Group {
-                key: p.key,
-                episodes: episodes.by_ref().take(self.group_size).collect(),
-                auxiliary: Vec::new(),
-                facts: Facts::default(),
-            })
-            .collect())
+        let mut groups: Vec<Vec<Episode>> = prompts.iter().map(|_| Vec::new()).collect();
+        for open in episodes {
+            groups[open.prompt].push(Episode::of_samples(open.samples));
+        }
+        Ok(groups)
+    }
+}
+
+impl Strategy for Independent {
+    fn roll(&self, prompts: &[Prompt], ask: &Ask, desk: Desk<'_>) -> Result<Vec<Group>, PolicyError> {
+        let episodes = self.episodes(prompts, &vec![0; prompts.len()], ask, desk)?;
+        Ok(prompts.iter().zip(episodes).map(|(p, episodes)| Group::of_episodes(p.key, episodes)).collect())
     }
 
     fn group_size(&self) -> usize {
         self.group_size
-    }
-}
-
-/// A later turn's draws follow on the earlier ones', position by position.
-fn request(open: &Open, prompts: &[Prompt], ask: &Ask) -> Request {
-    let drawn = open.samples.iter().map(|s| s.actions.len()).sum();
-    Request {
-        context: open.context.clone(),
-        controls: ask.controls.clone(),
-        dice: ask.stream.dice(ask.step, prompts[open.prompt].slot, open.member).advanced(drawn),
     }
 }

@@ -6,25 +6,26 @@ use std::{
     sync::Arc,
 };
 
-use cohort_core::{Controls, Policy, Sampler, SingleTurn, Stream};
+use cohort_core::{Controls, Policy, Sampler, SingleTurn, Stream, Turns};
 use cohort_env::{
-    Codec, CodecError, Data, Limits, Means, Sandbox, Source, TaskError, VerifierConfig, VerifierError, locate,
+    Codec, CodecError, Data, Limits, Means, Sandbox, Source, Split, TaskError, VerifierConfig, VerifierError, locate,
 };
 use cohort_hub::{Hub, HubError, Reference, Settings};
 use cohort_model::{
     AdapterConfig, Architecture, Blueprint, ConfigError, ModelError, Opening, Selection, TextPolicy, TextTokenizer,
     arithmetic_tokenizer, characters_tokenizer,
 };
-use cohort_rollout::{Independent, Strategy};
+use cohort_rollout::Rounds;
 
 use crate::{
     chat_templates::chat_templates,
     checkpoint,
     error::Error,
     mask::MaskSource,
+    phrases::Phrases,
     recipe::{
         PolicySource, Recipe, TaskSource, Trained,
-        low::{BuiltinTokenizer, NewPolicy, StrategySection},
+        low::{BuiltinTokenizer, NewPolicy},
     },
     run::{Setup, cold_start::cache_folder},
     sampling::{MAX_TURNS, bad_words::bad_words},
@@ -280,7 +281,10 @@ pub fn world(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<Wo
     policy.tokenizer().ok_or_else(|| missing_tokenizer(recipe))?;
     let codec = codec(policy);
     let positions = policy.position_limit().unwrap_or(usize::MAX);
-    let limits = Limits { prompt: positions.saturating_sub(recipe.rollout.max_new_tokens), total: positions };
+    let rollout = &recipe.rollout;
+    let words = |text: &str| codec.encode(text).map_or(0, |ids| ids.len());
+    let most = rollout.longest(words);
+    let limits = Limits { prompt: positions.saturating_sub(most), total: positions };
     let task = match &recipe.task {
         TaskSource::Generated(task) => task.build(codec.as_ref(), limits)?,
         TaskSource::Data(data) => {
@@ -295,7 +299,6 @@ pub fn world(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<Wo
     };
     let terms = terms(recipe, &Means { sandbox: recipe.reward.sandbox, ..places.means() })?;
     let correct = terms.iter().position(|t| t.name == recipe.correct).expect("the recipe names one of its terms");
-    let rollout = &recipe.rollout;
     let forbidden = match rollout.ignore_eos {
         true => architecture.end_ids.iter().copied().chain(architecture.pad_id).collect(),
         false => Vec::new(),
@@ -312,16 +315,14 @@ pub fn world(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<Wo
         bad_words,
         ..Controls::new(rollout.decoding, rollout.max_new_tokens)
     };
-    Ok(World {
-        task,
-        codec,
-        turns: Box::new(SingleTurn),
-        strategy: strategy(recipe),
-        terms,
-        correct,
-        controls,
-        stop_in_text: rollout.stop_in_text,
-    })
+    let phrases = Phrases { codec: codec.as_ref(), items: task.items(Split::Train), positions };
+    let strategy = rollout.strategy.build(rollout.group_size, rollout.max_new_tokens, MAX_TURNS, &phrases)?;
+    let turns: Box<dyn Turns> = match rollout.rounds.as_slice() {
+        [] => Box::new(SingleTurn),
+        rounds => Box::new(Rounds::build(rounds, &phrases)?),
+    };
+    let hints = rollout.hint.as_ref().map(|hint| hint.build(most, &phrases)).transpose()?;
+    Ok(World { task, codec, turns, strategy, hints, terms, correct, controls, stop_in_text: rollout.stop_in_text })
 }
 
 /// The reward terms of a recipe, ready to score.
@@ -336,14 +337,6 @@ fn terms(recipe: &Recipe, means: &Means) -> Result<Vec<Term>, Error> {
 /// A path as recipes hold it.
 fn text(path: PathBuf) -> String {
     path.to_string_lossy().into_owned()
-}
-
-fn strategy(recipe: &Recipe) -> Box<dyn Strategy> {
-    match recipe.rollout.strategy {
-        StrategySection::Independent => {
-            Box::new(Independent { group_size: recipe.rollout.group_size, max_turns: MAX_TURNS })
-        }
-    }
 }
 
 fn missing_tokenizer(recipe: &Recipe) -> Error {

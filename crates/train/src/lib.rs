@@ -13,6 +13,7 @@ pub mod evaluate;
 pub mod export;
 mod memory;
 pub mod merge;
+mod phrases;
 pub mod recipe;
 pub mod run;
 mod sampling;

@@ -35,12 +35,14 @@ pub fn largest_step(run: &Path) -> u64 {
     struct Line {
         step: u64,
         cost: Cost,
+        #[serde(default)]
+        spent: Cost,
     }
     let Ok(file) = fs::File::open(run.join("rollouts.jsonl")) else { return 0 };
     let mut steps: BTreeMap<u64, u64> = BTreeMap::new();
     for line in io::BufReader::new(file).lines().map_while(Result::ok) {
-        if let Ok(Line { step, cost }) = serde_json::from_str(&line) {
-            *steps.entry(step).or_default() += cost.sampled_actions;
+        if let Ok(Line { step, cost, spent }) = serde_json::from_str(&line) {
+            *steps.entry(step).or_default() += cost.sampled_actions + spent.sampled_actions;
         }
     }
     steps.into_values().max().unwrap_or(0)

@@ -79,6 +79,7 @@ mod tests {
             actions: vec![Action::sampled(1), observation, Action::sampled(1)],
             behaviour: Rows::default(),
             truncated_logp: None,
+            alternatives: None,
             policy_version: 0,
             stop,
         }

@@ -116,6 +116,10 @@ pub enum RowFault {
     PromptTooLong { tokens: usize, limit: usize, by: PromptLimit },
     #[error("the prompt and its worked solution have {tokens} tokens, and the model has {limit} positions")]
     SolutionTooLong { tokens: usize, limit: usize },
+    #[error(
+        "the prompt, `{key}` behind it and what is drawn then take {tokens} tokens, and the model has {limit} positions"
+    )]
+    PhraseTooLong { key: &'static str, tokens: usize, limit: usize },
     #[error("`{key}` cannot be rendered: {reason}")]
     Unrenderable { key: &'static str, reason: String },
     #[error("`{key}` has no usable messages: {reason}")]
@@ -155,6 +159,7 @@ impl RowFault {
             RowFault::Empty { .. } => "empty",
             RowFault::PromptTooLong { .. } => "prompt_too_long",
             RowFault::SolutionTooLong { .. } => "solution_too_long",
+            RowFault::PhraseTooLong { .. } => "phrase_too_long",
             RowFault::Unrenderable { .. } => "unrenderable",
             RowFault::BadMessages { .. } => "bad_messages",
             RowFault::Unencodable { .. } => "unencodable",

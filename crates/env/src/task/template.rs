@@ -55,6 +55,11 @@ impl Template {
         Ok(Self { key, environment: Box::new(environment), variables })
     }
 
+    /// Whether it gives every row the same text.
+    pub fn is_constant(&self) -> bool {
+        self.variables.is_empty()
+    }
+
     /// The text for a row.
     ///
     /// # Errors

@@ -102,8 +102,8 @@ impl Team {
 
 /// What each of a sequence's own rows costs: the keys that it sees.
 fn row_costs(sequences: Sequences, s: usize, shape: AttentionShape) -> impl Iterator<Item = usize> {
-    let first = sequences.before(s).len();
-    (first..first + sequences.own(s).len()).map(move |position| position + 1 - shape.first_key(position))
+    let length = sequences.length(s);
+    (length - sequences.own(s).len()..length).map(move |position| position + 1 - shape.first_key(position))
 }
 
 #[cfg(test)]

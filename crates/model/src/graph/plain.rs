@@ -109,7 +109,8 @@ impl Operators for Plain {
         let all = layout.sequences();
         let sequences = (0..all.count()).filter(|&s| !all.own(s).is_empty()).map(|s| {
             let (before, own) = (all.before(s), all.own(s));
-            let (first, rows, length) = (before.len(), own.len(), before.len() + own.len());
+            let (rows, length) = (own.len(), all.length(s));
+            let first = length - rows;
             let window = shape.window.unwrap_or(length);
             let sees = |query: usize, key: usize| key <= query && key + window > query;
             let mask = (0..rows * length)
@@ -121,7 +122,9 @@ impl Operators for Plain {
                 };
                 let whole = |x: &Tensor<2>| match before.is_empty() {
                     true => part(x, &own, head / group),
-                    false => Tensor::cat(vec![part(x, &before, head / group), part(x, &own, head / group)], 0),
+                    false => {
+                        Tensor::cat(before.iter().chain([&own]).map(|rows| part(x, rows, head / group)).collect(), 0)
+                    }
                 };
                 let scores = part(&queries, &own, head).matmul(whole(&keys).transpose()) * scale;
                 activation::softmax(scores + mask.clone(), 1).matmul(whole(&values))

@@ -59,6 +59,7 @@ impl Answer {
                 ..Rows::default()
             },
             truncated_logp: None,
+            alternatives: None,
             policy_version: version,
             stop,
         })

@@ -175,6 +175,7 @@ impl StepBench {
             codec: codec(policy),
             turns: Box::new(SingleTurn),
             strategy: Box::new(Sampling::independent(self.group_size)),
+            hints: None,
             terms: vec![Term { name: "even".to_owned(), weight: 1.0, verifier: even }],
             correct: 0,
             controls: match self.lengths {

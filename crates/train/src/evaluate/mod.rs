@@ -182,15 +182,8 @@ fn mean_of_term(group: &Group, term: usize) -> Option<f64> {
 
 /// Whether the most frequent answer of a group is right; a group without answers is not.
 fn majority(world: &World, group: &Group) -> bool {
-    let verifier = world.terms[world.correct].verifier.as_ref();
-    let votes: Vec<(Option<String>, bool)> = group
-        .episodes
-        .iter()
-        .map(|e| {
-            let text = e.samples.last().map_or(String::new(), |s| world.completion(s));
-            (verifier.answer(&text), world.is_correct(e))
-        })
-        .collect();
+    let votes: Vec<(Option<String>, bool)> =
+        group.episodes.iter().map(|e| (world.answer(e), world.is_correct(e))).collect();
     pass_at_k::majority(&votes).unwrap_or(false)
 }
 

@@ -68,7 +68,7 @@ impl Load {
     pub(crate) fn of(recipe: &Recipe, world: &World) -> Self {
         let items = || [Split::Train, Split::Dev, Split::Test].into_iter().flat_map(|split| world.task.items(split));
         let prompt = items().map(|item| item.context.token_count() as u64).max().unwrap_or(0);
-        let new = recipe.rollout.max_new_tokens as u64;
+        let new = recipe.rollout.longest(|_| 0) as u64;
         let train = &recipe.train;
         let (groups, size) = (train.groups_per_block.min(train.prompts_per_step), recipe.rollout.group_size);
         let sequences = (groups * size) as u64;

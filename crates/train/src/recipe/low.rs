@@ -19,7 +19,7 @@ use cohort_env::{
     verifier::VerifierConfig,
 };
 use cohort_model::{Prompts, Selection};
-use cohort_rollout::ServerConfig;
+use cohort_rollout::{HintConfig, RoundConfig, ServerConfig, StrategyConfig};
 use cohort_zoo::{
     claim::Claim,
     system::System,
@@ -281,7 +281,13 @@ pub struct Until {
 #[serde(deny_unknown_fields, default)]
 pub struct RolloutSection {
     /// How the group of a prompt comes about.
-    pub strategy: StrategySection,
+    pub strategy: StrategyConfig,
+    /// The turns of an episode, in training and in evaluations; one turn unless told.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rounds: Vec<RoundConfig>,
+    /// What hints say, where `curriculum.hint` gives any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<HintConfig>,
     /// What draws: the policy itself, or a server that has its weights.
     pub sampler: SamplerSource,
     /// Episodes a prompt.
@@ -310,7 +316,9 @@ pub struct RolloutSection {
 impl Default for RolloutSection {
     fn default() -> Self {
         Self {
-            strategy: StrategySection::Independent,
+            strategy: StrategyConfig::Independent,
+            rounds: Vec::new(),
+            hint: None,
             sampler: SamplerSource::Own,
             group_size: 8,
             temperature: 1.0,
@@ -354,13 +362,6 @@ pub enum BadWord {
     Text(String),
     /// The ids themselves.
     Ids(Vec<u32>),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum StrategySection {
-    /// Every episode is drawn on its own.
-    Independent,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]

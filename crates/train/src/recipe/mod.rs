@@ -16,7 +16,7 @@ use cohort_core::{
 };
 use cohort_env::{Sandbox, task::dataset::Data, verifier::VerifierConfig};
 use cohort_model::{Prompts, Selection};
-use cohort_rollout::ServerConfig;
+use cohort_rollout::{HintConfig, RoundConfig, Rounds, ServerConfig, StrategyConfig};
 use cohort_zoo::{claim::Claim, system::System};
 use sha2::{Digest, Sha256};
 
@@ -31,7 +31,7 @@ pub use error::{Place, RecipeError};
 pub use low::SamplerSource;
 use low::{
     BadWord, EvalSection, LogSection, Low, NewPolicy, OnFailure, PolicySection, PreflightSection, RewardSection,
-    RolloutSection, StopInText, StrategySection, SupervisedSection, TaskSection, TrainSection,
+    RolloutSection, StopInText, SupervisedSection, TaskSection, TrainSection,
 };
 pub use read::{Source, table_of};
 
@@ -97,7 +97,9 @@ pub struct Supervised {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rollout {
-    pub strategy: StrategySection,
+    pub strategy: StrategyConfig,
+    pub rounds: Vec<RoundConfig>,
+    pub hint: Option<HintConfig>,
     pub sampler: SamplerSource,
     pub group_size: usize,
     pub decoding: Decoding,
@@ -107,6 +109,13 @@ pub struct Rollout {
     pub stop_in_text: StopInText,
     pub bad_words: Vec<BadWord>,
     pub ignore_eos: bool,
+}
+
+impl Rollout {
+    /// The most tokens of an episode behind its prompt; `words` counts those of a text.
+    pub fn longest(&self, words: impl Fn(&str) -> usize) -> usize {
+        Rounds::longest(&self.rounds, self.max_new_tokens, &words) + self.strategy.more(words)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -365,12 +374,16 @@ impl Recipe {
         let supervised = self.low.supervised.clone().filter(|_| self.supervised.is_some())?;
         // How completions are drawn and the term that says whether they are right decide when `until` is reached.
         let mut rollout = self.low.rollout.clone();
-        let RolloutSection { strategy, sampler, group_size, .. } = RolloutSection::default();
-        (rollout.strategy, rollout.sampler, rollout.group_size) = (strategy, sampler, group_size);
+        let RolloutSection { strategy, sampler, group_size, hint, .. } = RolloutSection::default();
+        (rollout.strategy, rollout.sampler, rollout.group_size, rollout.hint) = (strategy, sampler, group_size, hint);
         let mut correct = self.low.reward.terms.clone();
         correct.retain(|name, _| *name == self.correct);
         correct.values_mut().for_each(|term| (term.weight, term.on_failure) = (1.0, None));
-        let reward = RewardSection { terms: correct, sandbox: self.low.reward.sandbox, ..RewardSection::default() };
+        let mut reward = RewardSection { terms: correct, sandbox: self.low.reward.sandbox, ..RewardSection::default() };
+        let mut eval = EvalSection { correct: Some(self.correct.clone()), ..EvalSection::default() };
+        if supervised.until.is_none() {
+            (rollout, reward, eval) = Default::default();
+        }
         // A mask is of the rl stage alone; without one all is trained.
         let train = self.low.policy.train.clone().filter(|train| !matches!(train, Selection::Mask(_) | Selection::All));
         let part = Low {
@@ -380,7 +393,7 @@ impl Recipe {
             supervised: Some(supervised),
             rollout,
             reward,
-            eval: EvalSection { correct: Some(self.correct.clone()), ..EvalSection::default() },
+            eval,
             ..Low::default()
         };
         Some(toml::to_string(&part).expect("a recipe is a TOML table"))

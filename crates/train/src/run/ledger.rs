@@ -36,6 +36,8 @@ struct Line {
     step: u64,
     slot: usize,
     episode: usize,
+    /// Slot and episode that it was drawn in, where it was joined to another group.
+    drawn: Option<(usize, usize)>,
     rewards: HashMap<String, Outcome>,
     samples: Vec<LineSample>,
 }
@@ -75,7 +77,8 @@ impl Ledger {
         let entry = |line: Line| {
             let outside = line.samples.iter().map(LineSample::recorded).collect();
             let tokens = line.samples.into_iter().map(|s| s.tokens).collect();
-            ((line.step, line.slot, line.episode), Entry { tokens, rewards: line.rewards, outside })
+            let (slot, episode) = line.drawn.unwrap_or((line.slot, line.episode));
+            ((line.step, slot, episode), Entry { tokens, rewards: line.rewards, outside })
         };
         Self { entries: lines.map(entry).collect() }
     }
@@ -139,7 +142,7 @@ mod tests {
         let sample = Sample::given(Context::of_tokens([1]), &[5, 6]);
         let mut episode = Episode::of_samples(vec![sample]);
         episode.rewards = vec![Outcome::scored(1.0)];
-        Group { key: GroupKey(0), episodes: vec![episode], auxiliary: Vec::new(), facts: Default::default() }
+        Group::of_episodes(GroupKey(0), vec![episode])
     }
 
     fn line(tokens: &str) -> String {

@@ -8,9 +8,9 @@ pub mod world;
 
 use std::sync::Arc;
 
-use cohort_core::{Controls, Decoding, Group, Policy, Sampler, Stream};
+use cohort_core::{Controls, Cost, Decoding, Group, Policy, Sampler, Stream};
 use cohort_env::Split;
-use cohort_rollout::{Ask, Independent, Prompt, Strategy};
+use cohort_rollout::{Ask, Desk, Independent, Prompt, Strategy};
 
 use crate::{
     error::Error,
@@ -94,9 +94,8 @@ impl Sampling<'_> {
         let ask = self.ask(world);
         let groups = timed(&mut seconds.sample, || {
             workers.map("sampling", blocks.len(), |block| {
-                strategy
-                    .roll(blocks[block], &ask, sampler, world.turns.as_ref())
-                    .map_err(|source| Error::Policy { step: self.step, source })
+                let desk = Desk { sampler, turns: world.turns.as_ref() };
+                strategy.roll(blocks[block], &ask, desk).map_err(|source| Error::Policy { step: self.step, source })
             })
         })?;
         let mut groups: Vec<Group> = groups.into_iter().flatten().collect();
@@ -125,6 +124,26 @@ impl Sampling<'_> {
             }
         }
         Ok(groups)
+    }
+
+    /// The prompts with a hint of their level behind each, and what it took to write them.
+    pub fn hinted(
+        &self,
+        world: &World,
+        actors: Actors<'_>,
+        prompts: Vec<Prompt>,
+        levels: &[u32],
+        stream: Stream,
+        clocks: &mut Clocks,
+    ) -> Result<(Vec<Prompt>, Vec<Cost>), Error> {
+        let Some(hints) = &world.hints else {
+            let spent = vec![Cost::default(); prompts.len()];
+            return Ok((prompts, spent));
+        };
+        let ask = Ask { stream, ..self.ask(world) };
+        let hinted = timed(&mut clocks.seconds.sample, || hints.hinted(&prompts, levels, &ask, actors.sampler));
+        let hinted = hinted.map_err(|source| Error::Policy { step: self.step, source })?;
+        Ok(hinted.into_iter().unzip())
     }
 
     /// One episode a prompt and turn, for evaluations: the world's environment under another group size.

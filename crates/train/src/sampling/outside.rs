@@ -127,6 +127,7 @@ impl Recorded {
             actions: self.tokens.into_iter().map(Action::sampled).collect(),
             behaviour: Rows { logp: self.logp.into_iter().map(f64::from).collect(), ..Rows::default() },
             truncated_logp: None,
+            alternatives: None,
             policy_version: self.policy_version,
             stop: self.stop,
         }

@@ -6,7 +6,7 @@ use cohort_core::{
     Action, Choice, Context, Controls, Episode, Group, GroupKey, Method, Outcome, Policy, Sample, StopReason, Turns,
 };
 use cohort_env::{Codec, Item, Split, Task, Verifier, View, judge_timed};
-use cohort_rollout::{Prompt, Strategy};
+use cohort_rollout::{Hints, Prompt, Strategy};
 
 use super::account::Judged;
 use crate::recipe::low::StopInText;
@@ -24,6 +24,8 @@ pub struct World {
     pub codec: Arc<dyn Codec>,
     pub turns: Box<dyn Turns>,
     pub strategy: Box<dyn Strategy>,
+    /// What hints say, where the curriculum gives any.
+    pub hints: Option<Hints>,
     pub terms: Vec<Term>,
     /// Index of the term that says whether a completion is right.
     pub correct: usize,
@@ -61,6 +63,7 @@ impl World {
                 key: GroupKey(index as u64),
                 slot: (first + slot) as u32,
                 context: items[index].context.clone(),
+                scored: None,
             })
             .collect()
     }
@@ -114,6 +117,13 @@ impl World {
             stop: episode.samples.last().map_or(StopReason::Complete, |s| s.stop),
             turns: episode.samples.len(),
         }
+    }
+
+    /// The answer that the deciding term reads in an episode; empty where there is none, `None` where the term is not about
+    /// answers.
+    pub fn answer(&self, episode: &Episode) -> Option<String> {
+        let text = episode.samples.last().map_or(String::new(), |sample| self.completion(sample));
+        self.terms[self.correct].verifier.answer(&text)
     }
 
     /// Whether the deciding term gave an episode its full mark.

@@ -1,7 +1,9 @@
 //! What of a step is written down: its metrics, and one line an episode.
 
+use std::collections::BTreeSet;
+
 use cohort_core::{
-    Action, Author, Choice, Comparison, Episode, Group, Outcome, Rows, Sample, StopReason,
+    Action, Author, Choice, Comparison, Context, Cost, Episode, Fact, Group, Outcome, Rows, Sample, StopReason,
     advantage::Credit,
     metric::{Metric, Metrics},
 };
@@ -26,10 +28,19 @@ pub(crate) fn outcomes(comparisons: &[Comparison], groups: &mut [Group]) {
     }
 }
 
+/// The fact that votes are counted by: the answer that the deciding term reads, or an empty text.
+const ANSWER: &str = "answer";
+
 /// What methods see of judged groups, with `reward.on_failure` applied: a term that failed is there as 0 where the recipe says so.
 pub(crate) fn comparisons(reward: &Reward, world: &World, groups: &[Group]) -> Vec<Comparison> {
     let terms = world.term_names();
     let mut comparisons: Vec<Comparison> = groups.iter().map(|group| Comparison::of_group(group, &terms)).collect();
+    for (comparison, group) in comparisons.iter_mut().zip(groups) {
+        let answers: Vec<String> = group.episodes.iter().map(|e| world.answer(e).unwrap_or_default()).collect();
+        for trajectory in comparison.trajectories.iter_mut().filter(|t| t.is_member()) {
+            trajectory.facts.insert(ANSWER, Fact::Text(answers[trajectory.episode].clone()));
+        }
+    }
     for trajectory in comparisons.iter_mut().flat_map(|c| &mut c.trajectories) {
         for (term, outcome) in &mut trajectory.rewards {
             if outcome.is_failure() && reward.on_failure(term) == OnFailure::Zero {
@@ -40,10 +51,27 @@ pub(crate) fn comparisons(reward: &Reward, world: &World, groups: &[Group]) -> V
     comparisons
 }
 
-/// The metrics of a step's groups: rewards and their parts, signal, lengths.
+/// The metrics of a step's groups: rewards and their parts, signal, lengths, and the numbers that strategies record of groups.
 pub(super) fn measure(world: &World, groups: &[Group], metrics: &mut Metrics) {
     for group in groups {
         metrics.add("groups/signal", Metric::mean_of(f64::from(group.has_signal())));
+        if group.episodes.len() < world.strategy.group_size() {
+            metrics.add("groups/short", Metric::Sum(1.0));
+        }
+        let answers: BTreeSet<String> = group.episodes.iter().filter_map(|e| world.answer(e)).collect();
+        if !answers.is_empty() {
+            metrics.add("groups/answers", Metric::mean_of(answers.len() as f64));
+        }
+        for (name, fact) in group.facts.iter() {
+            if let Fact::Number(value) = fact {
+                metrics.add(&format!("groups/{name}"), Metric::mean_of(*value));
+            }
+        }
+        if group.spent != Cost::default() {
+            metrics.add("tokens/prompt", Metric::Sum(group.spent.context_tokens as f64));
+            metrics.add("tokens/completion", Metric::Sum(group.spent.sampled_actions as f64));
+            metrics.add("tokens/discarded", Metric::Sum(group.spent.sampled_actions as f64));
+        }
         for episode in &group.episodes {
             for (term, outcome) in world.terms.iter().zip(&episode.rewards) {
                 match outcome.value() {
@@ -89,14 +117,28 @@ impl Lines<'_> {
                 let Value::Object(fields) = &mut line else { continue };
                 fields.insert("slot".to_owned(), json!(slot));
                 fields.insert("episode".to_owned(), json!(member));
+                let drawn = self.drawn.origin(slot, member);
+                if drawn != (slot, member) {
+                    fields.insert("drawn".to_owned(), json!(drawn));
+                }
+                if member == 0 && group.spent != Cost::default() {
+                    fields.insert("spent".to_owned(), json!(group.spent));
+                }
                 if *fate != Fate::Trained {
                     fields.insert("discarded".to_owned(), json!(fate.word()));
                 }
+                let prompt = &world.item(self.split, group.key).context;
                 let samples = one.samples.iter().map(|sample| {
                     next += 1;
-                    self.sample(world, sample, place, next - 1)
+                    self.sample(world, prompt, sample, place, next - 1)
                 });
                 fields.insert("samples".to_owned(), samples.collect());
+                if member == 0 && !group.auxiliary.is_empty() {
+                    let first = group.episodes.iter().map(|e| e.samples.len()).sum::<usize>();
+                    let beside = group.auxiliary.iter().enumerate();
+                    let beside = beside.map(|(i, a)| self.sample(world, prompt, &a.sample, place, first + i));
+                    fields.insert("auxiliary".to_owned(), beside.collect());
+                }
                 let last = place.and_then(|g| self.credits[g].get(next.wrapping_sub(1)));
                 fields.insert("advantage".to_owned(), json!(last.and_then(|c| c.coefficient.first())));
                 text.push_str(&line.to_string());
@@ -107,11 +149,11 @@ impl Lines<'_> {
     }
 
     /// Sample `i` of the group that was trained in `place`, if it was.
-    fn sample(&self, world: &World, sample: &Sample, place: Option<usize>, i: usize) -> Value {
-        let Some(g) = place else { return trained(world, sample, &[], &sample.behaviour, None) };
+    fn sample(&self, world: &World, prompt: &Context, sample: &Sample, place: Option<usize>, i: usize) -> Value {
+        let Some(g) = place else { return trained(world, prompt, sample, &[], &sample.behaviour, None) };
         let rows = self.pass.map_or(&sample.behaviour, |pass| &pass.rows[g][i]);
         let d_logp = self.pass.map(|pass| pass.row_gradients[g][i].logp.as_slice());
-        trained(world, sample, &self.credits[g][i].coefficient, rows, d_logp)
+        trained(world, prompt, sample, &self.credits[g][i].coefficient, rows, d_logp)
     }
 }
 
@@ -121,7 +163,7 @@ pub(super) fn episode(world: &World, step: u64, group: &Group, episode: &Episode
     let rewards: Map<String, Value> =
         world.terms.iter().zip(&episode.rewards).map(|(term, outcome)| (term.name.clone(), json!(outcome))).collect();
     let last = episode.samples.last();
-    json!({
+    let mut line = json!({
         "step": step,
         "key": group.key,
         "origin": item.origin.to_string(),
@@ -132,10 +174,21 @@ pub(super) fn episode(world: &World, step: u64, group: &Group, episode: &Episode
         "rewards": rewards,
         "reward": episode.outcome,
         "cost": episode.cost,
-    })
+    });
+    if !episode.facts.is_empty() {
+        line["facts"] = json!(episode.facts);
+    }
+    line
 }
 
-fn trained(world: &World, sample: &Sample, coefficient: &[f64], rows: &Rows, d_logp: Option<&[f64]>) -> Value {
+fn trained(
+    world: &World,
+    prompt: &Context,
+    sample: &Sample,
+    coefficient: &[f64],
+    rows: &Rows,
+    d_logp: Option<&[f64]>,
+) -> Value {
     // Rows are f32 in f64's clothes; what is written need not be longer than what was computed.
     let short = |column: &[f64]| column.iter().map(|&x| x as f32).collect::<Vec<_>>();
     let mut value = json!({
@@ -149,6 +202,18 @@ fn trained(world: &World, sample: &Sample, coefficient: &[f64], rows: &Rows, d_l
         "entropy": short(&rows.entropy),
         "d_logp": d_logp.map(short),
     });
+    if sample.sampled_under != *prompt {
+        value["context"] = json!(world.context_text(&sample.sampled_under));
+    }
+    if let Some(scored) = &sample.scored_under {
+        value["scored_under"] = json!(world.context_text(scored));
+    }
+    let segments: Vec<u32> = sample.actions.iter().map(|a| a.segment).collect();
+    match segments.first() {
+        Some(first) if segments.iter().any(|segment| segment != first) => value["segments"] = json!(segments),
+        Some(first) if *first > 0 => value["segments"] = json!([first]),
+        _ => {}
+    }
     if sample.is_from_outside() {
         value["behaviour_logp"] = json!(short(&sample.behaviour.logp));
     }

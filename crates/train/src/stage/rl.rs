@@ -1,8 +1,8 @@
 //! Reinforcement from groups: sample, compare, reinforce.
 
 use cohort_core::{
-    AboveRedLine, Against, Author, Comparison, Gap, Group, Method, Noise, Policy, Precision, RedLine, RowSpec, Rows,
-    Sample, Stream,
+    AboveRedLine, Against, Author, Comparison, Cost, Gap, Group, Method, Noise, Policy, Precision, RedLine, RowSpec,
+    Rows, Sample, Stream,
     metric::{Metric, Metrics},
     objective::{Estimator, RatioContext},
     schedule::Budget,
@@ -295,8 +295,10 @@ impl Stage for RlStage<'_> {
         let divergences = divergences(&drawn.groups, &ref_logp);
         let trained_divergences: Vec<Option<f64>> = drawn.trained().iter().map(|&slot| divergences[slot]).collect();
         drawn.admit(&self.recipe.curriculum.admit_kl(&trained_divergences, &curriculum));
-        let observe = |(group, &kl): (&Group, &Option<f64>)| observed(&self.pool, group, kl);
-        let observed: Vec<_> = drawn.groups.iter().zip(&divergences).map(observe).collect();
+        let observe = |(slot, rewards): (usize, &[Option<f64>])| {
+            (self.pool.prompt(drawn.groups[slot].key), rewards.to_vec(), divergences[slot])
+        };
+        let observed: Vec<_> = drawn.first().map(observe).collect();
         self.recipe.curriculum.observe(step, &observed, &mut curriculum);
         session.state.curriculum = curriculum;
         drawn.measure(&mut metrics);
@@ -327,8 +329,8 @@ impl Stage for RlStage<'_> {
         record::measure(session.world, &groups, &mut metrics);
         let lines = record::Lines { step, drawn: &drawn, credits: &credits, pass: pass.as_ref(), split: Split::Train };
         let rollouts = lines.write(session.world);
-        let cost = drawn.groups.iter().flat_map(|g| &g.episodes).fold(cohort_core::Cost::default(), |mut sum, e| {
-            sum += e.cost;
+        let cost = drawn.groups.iter().fold(Cost::default(), |mut sum, group| {
+            sum += group.cost();
             sum
         });
         session.state.sampled_tokens += cost.sampled_actions;
@@ -402,7 +404,8 @@ fn divergences(groups: &[Group], ref_logp: &[Vec<Vec<f64>>]) -> Vec<Option<f64>>
     let of = |(group, reference): (&Group, &Vec<Vec<f64>>)| {
         let (mut total, mut actions) = (0.0, 0.0);
         for (sample, reference) in group.samples().zip(reference) {
-            for (logp, reference) in sample.behaviour.logp.iter().zip(reference) {
+            let drawn = sample.actions.iter().zip(&sample.behaviour.logp).zip(reference);
+            for ((_, logp), reference) in drawn.filter(|((action, _), _)| action.author == Author::Policy) {
                 total += Estimator::K3.of(*logp, *reference, *logp).map_or(0.0, |(value, _)| value);
                 actions += 1.0;
             }
@@ -413,9 +416,4 @@ fn divergences(groups: &[Group], ref_logp: &[Vec<Vec<f64>>]) -> Vec<Option<f64>>
         [] => vec![None; groups.len()],
         ref_logp => groups.iter().zip(ref_logp).map(of).collect(),
     }
-}
-
-/// What a curriculum sees of a group.
-fn observed(pool: &Pool, group: &Group, kl: Option<f64>) -> (usize, Vec<Option<f64>>, Option<f64>) {
-    (pool.prompt(group.key), group.episodes.iter().map(|e| e.outcome).collect(), kl)
 }

@@ -82,6 +82,7 @@ impl Sampler for Bandit {
                 actions: vec![Action { choice: Choice::Option(arm as u32), author: Author::Policy, segment: 0 }],
                 behaviour: self.row(arm),
                 truncated_logp: None,
+                alternatives: None,
                 policy_version: request.controls.policy_version,
                 stop: StopReason::Complete,
             }

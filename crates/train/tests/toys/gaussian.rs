@@ -77,6 +77,7 @@ impl Sampler for Gaussian {
                 actions: vec![Action { choice: Choice::Payload(key), author: Author::Policy, segment: 0 }],
                 behaviour: self.row(point),
                 truncated_logp: None,
+                alternatives: None,
                 policy_version: request.controls.policy_version,
                 stop: StopReason::Complete,
             }

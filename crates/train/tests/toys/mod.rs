@@ -75,6 +75,7 @@ pub fn world(recipe: &Recipe, verifier: Box<dyn Verifier>) -> World {
         codec: Arc::new(Mute),
         turns: Box::new(SingleTurn),
         strategy: Box::new(Independent { group_size: recipe.rollout.group_size, max_turns: 1 }),
+        hints: None,
         terms: vec![Term { name: "toy".into(), weight: 1.0, verifier }],
         correct: 0,
         controls: Controls::new(recipe.rollout.decoding, recipe.rollout.max_new_tokens),

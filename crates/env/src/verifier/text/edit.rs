@@ -1,17 +1,14 @@
 //! `edit_similarity`: how little must be changed.
 
-use cohort_core::Outcome;
+use cohort_core::{Outcome, distance};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    super::{
-        Described, Verdict, VerifierError, View, columns,
-        columns::Fault,
-        pure::Pure,
-        reading,
-        words::{Numbered, Unit},
-    },
-    distance,
+use super::super::{
+    Described, Verdict, VerifierError, View, columns,
+    columns::Fault,
+    pure::Pure,
+    reading,
+    words::{Numbered, Unit},
 };
 
 /// `1 - d / max(n, m)` with d the Levenshtein distance and n, m the lengths, in 0..1; 1 of two empty texts. The best of several answers.

@@ -1,17 +1,14 @@
 //! `wer` and `cer`: how much of a transcript is wrong.
 
-use cohort_core::Outcome;
+use cohort_core::{Outcome, distance};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    super::{
-        Described, Verdict, VerifierError, View, columns,
-        columns::Fault,
-        pure::Pure,
-        reading,
-        words::{Numbered, Unit, words},
-    },
-    distance,
+use super::super::{
+    Described, Verdict, VerifierError, View, columns,
+    columns::Fault,
+    pure::Pure,
+    reading,
+    words::{Numbered, Unit, words},
 };
 
 /// What is compared.

@@ -2,7 +2,6 @@
 
 pub mod bleu;
 pub mod difflib;
-mod distance;
 pub mod edit;
 pub mod error_rate;
 pub mod ngram;

@@ -1,17 +1,14 @@
 //! `rouge`: which words of the answer a text has.
 
-use cohort_core::Outcome;
+use cohort_core::{Outcome, distance};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    super::{
-        Described, Verdict, VerifierError, View, columns,
-        columns::Fault,
-        pure::Pure,
-        reading,
-        words::{Numbered, ngrams, words},
-    },
-    distance,
+use super::super::{
+    Described, Verdict, VerifierError, View, columns,
+    columns::Fault,
+    pure::Pure,
+    reading,
+    words::{Numbered, ngrams, words},
 };
 
 /// Which ROUGE.

@@ -1,11 +1,6 @@
 //! The mathematics of a recipe, and what it asks of groups and prompts.
 
-use cohort_core::{
-    Curriculum, Method,
-    curriculum::{Augment, Hint},
-    objective::Staleness,
-    reward::RewardRule,
-};
+use cohort_core::{Curriculum, Method, curriculum::Augment, objective::Staleness, reward::RewardRule};
 
 use super::check::Check;
 use crate::recipe::{RecipeError, Source, low::Low};
@@ -74,10 +69,7 @@ pub(in crate::recipe) fn method(source: &Source) -> Result<Method, RecipeError> 
 
 pub(super) fn curriculum(check: &Check<'_>, low: &Low) -> Result<Curriculum, RecipeError> {
     let section = &low.curriculum;
-    let hint = "hints and changed prompts come with a rollout strategy; `cohort calc` does without";
-    if section.hint != Hint::None {
-        return check.fail("curriculum.hint", "needs a rollout strategy that draws hints", "another choice", hint);
-    }
+    let hint = "`cohort calc` does without";
     if section.augment != Augment::None {
         return check.fail("curriculum.augment", "needs a task that changes its prompts", "another choice", hint);
     }

@@ -2,14 +2,18 @@
 
 use cohort_core::{
     Decoding, Truncation,
+    curriculum::Hint,
     objective::{Mismatch, RowsAt},
 };
-use cohort_rollout::server::Push;
+use cohort_rollout::{Fault, RoundConfig, ScoredUnder, StrategyConfig, server::Push};
 
 use super::check::Check;
-use crate::recipe::{
-    RecipeError, Rollout,
-    low::{BadWord, Low, SamplerSource},
+use crate::{
+    recipe::{
+        RecipeError, Rollout,
+        low::{BadWord, Low, SamplerSource},
+    },
+    sampling::MAX_TURNS,
 };
 
 pub(super) fn rollout(check: &Check<'_>, low: &Low) -> Result<Rollout, RecipeError> {
@@ -25,6 +29,7 @@ pub(super) fn rollout(check: &Check<'_>, low: &Low) -> Result<Rollout, RecipeErr
         );
     }
     sampler(check, low)?;
+    strategy(check, low)?;
     let truncation = Truncation { top_k: section.top_k, top_p: section.top_p, min_p: section.min_p };
     if let Err((name, problem)) = truncation.check() {
         let hint = "for example rollout.top_k = 50, rollout.top_p = 0.95, rollout.min_p = 0.05";
@@ -42,7 +47,9 @@ pub(super) fn rollout(check: &Check<'_>, low: &Low) -> Result<Rollout, RecipeErr
         return check.fail("rollout.bad_words", "must hold texts and lists of ids", "an empty one", hint);
     }
     Ok(Rollout {
-        strategy: section.strategy,
+        strategy: section.strategy.clone(),
+        rounds: section.rounds.clone(),
+        hint: section.hint.clone(),
         sampler: section.sampler.clone(),
         group_size: section.group_size,
         decoding: Decoding::Temperature(section.temperature),
@@ -53,6 +60,58 @@ pub(super) fn rollout(check: &Check<'_>, low: &Low) -> Result<Rollout, RecipeErr
         bad_words: section.bad_words.clone(),
         ignore_eos: section.ignore_eos,
     })
+}
+
+/// The strategy, its rounds and its hints, and whether they go together.
+fn strategy(check: &Check<'_>, low: &Low) -> Result<(), RecipeError> {
+    let section = &low.rollout;
+    let refuse = |Fault { key, problem }: Fault| {
+        let key = match key.split('.').next() {
+            Some("rounds" | "hint") => format!("rollout.{key}"),
+            _ => format!("rollout.strategy.{key}"),
+        };
+        check.fail(&key, &problem, "what is written", "`cohort explain rollout` lists the keys")
+    };
+    section.strategy.check(section.group_size, section.rounds.len(), section.temperature).or_else(refuse)?;
+    section.rounds.iter().try_for_each(RoundConfig::check).or_else(refuse)?;
+    if section.rounds.len() > MAX_TURNS {
+        let got = section.rounds.len();
+        return check.fail("rollout.rounds", &format!("must be at most {MAX_TURNS}"), got, "leave some away");
+    }
+    let levels = match low.curriculum.hint {
+        Hint::None => 0,
+        Hint::Adaptive { levels, .. } | Hint::Ladder { levels, .. } => levels,
+        Hint::AllFail { .. } => 1,
+    };
+    match &section.hint {
+        None if levels == 0 => {}
+        None => {
+            let hint = "for example rollout.hint.levels.texts = [\" hint: {{ hint }}\"]";
+            return check.fail("rollout.hint", "must say what a hint is (curriculum.hint gives some)", "nothing", hint);
+        }
+        Some(_) if levels == 0 => {
+            let hint = "give curriculum.hint, for example ladder = { levels = 2 }, or leave rollout.hint away";
+            return check.fail("rollout.hint", "is read by nothing: the curriculum gives no hint", "a section", hint);
+        }
+        Some(hint) => {
+            hint.check().or_else(refuse)?;
+            if hint.levels() < levels as usize {
+                let problem = format!("must have {levels} levels, as curriculum.hint has");
+                return check.fail("rollout.hint.levels", &problem, hint.levels(), "add texts, or lower the levels");
+            }
+            if hint.scored == ScoredUnder::Plain && section.rounds.len() > 1 {
+                let problem = "must be \"hinted\" with several rounds: later ones stand behind the hinted prompt";
+                return check.fail("rollout.hint.scored", problem, "plain", "leave it away");
+            }
+        }
+    }
+    let is_plain =
+        section.strategy == StrategyConfig::Independent && section.rounds.is_empty() && section.hint.is_none();
+    if !is_plain && section.sampler != SamplerSource::Own {
+        let problem = "draws independent answers of one turn alone: what a strategy asks of it cannot be drawn again after a kill";
+        return check.fail("rollout.sampler", problem, "a server with another strategy", "leave rollout.sampler away");
+    }
+    Ok(())
 }
 
 /// A server's samples may be of older weights than the trainer's; a correction must then say what becomes of them.

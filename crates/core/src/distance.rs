@@ -2,7 +2,7 @@
 
 /// The least number of insertions, deletions and substitutions that make `a` of `b`. Myers 1999 in the block form of Hyyrö 2003:
 /// O(|a| |b| / 64) steps.
-pub(super) fn levenshtein(a: &[u32], b: &[u32]) -> usize {
+pub fn levenshtein(a: &[u32], b: &[u32]) -> usize {
     let (rows, columns) = if a.len() <= b.len() { (a, b) } else { (b, a) };
     if rows.is_empty() {
         return columns.len();
@@ -36,7 +36,7 @@ pub(super) fn levenshtein(a: &[u32], b: &[u32]) -> usize {
 }
 
 /// The length of the longest sequence that both hold in its order, with gaps. Hyyrö 2004: O(|a| |b| / 64) steps.
-pub(super) fn common_subsequence(a: &[u32], b: &[u32]) -> usize {
+pub fn common_subsequence(a: &[u32], b: &[u32]) -> usize {
     let (rows, columns) = if a.len() <= b.len() { (a, b) } else { (b, a) };
     let mut carries = vec![false; columns.len()];
     let mut matches = Matches::new(a, b);
