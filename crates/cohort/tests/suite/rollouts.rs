@@ -165,7 +165,7 @@ fn what_a_recipe_cannot_mean_is_refused() {
     refused(ROUNDS, "", 4, &["rollout.strategy.branching.widths", "must multiply to group_size, 4"]);
     refused("strategy.branching = { widths = [2, 2] }", "", 4, &["rollout.strategy.branching.widths", "rounds"]);
     refused(LADDER, "", 4, &["rollout.hint", "curriculum.hint"]);
-    refused("", CLIMB, 4, &["rollout.hint", "must say what a hint is"]);
+    refused("", CLIMB, 4, &["curriculum.hint", "needs rollout.hint"]);
     refused(r#"hint.levels.texts = ["+"]"#, CLIMB, 4, &["rollout.hint.levels", "2"]);
     let unknown = r#"strategy.explained = { ask = "{{ reason }}" }"#;
     Place::of(&recipe(unknown, 4)).train("run", &[]).failed(3, &["rollout.strategy.explained.ask", "reason"]);

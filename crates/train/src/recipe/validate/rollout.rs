@@ -87,7 +87,7 @@ fn strategy(check: &Check<'_>, low: &Low) -> Result<(), RecipeError> {
         None if levels == 0 => {}
         None => {
             let hint = "for example rollout.hint.levels.texts = [\" hint: {{ hint }}\"]";
-            return check.fail("rollout.hint", "must say what a hint is (curriculum.hint gives some)", "nothing", hint);
+            return check.fail("curriculum.hint", "needs rollout.hint: what a hint says", "no rollout.hint", hint);
         }
         Some(_) if levels == 0 => {
             let hint = "give curriculum.hint, for example ladder = { levels = 2 }, or leave rollout.hint away";
