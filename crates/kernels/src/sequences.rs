@@ -131,6 +131,7 @@ impl Joined {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "one range is a way of one")]
 mod tests {
     use super::*;
 

@@ -187,6 +187,7 @@ fn action_ids(sample: &Sample) -> Result<Vec<u32>, PolicyError> {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "one range is a way of one")]
 mod tests {
     use super::*;
     use cohort_core::Context;

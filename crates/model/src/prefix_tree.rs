@@ -171,7 +171,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn laid(sequences: &[(&[u32], usize)]) -> (Vec<Vec<u32>>, Vec<Option<usize>>, Vec<Vec<Part>>) {
+    /// Tokens of stretches, what they go on from, parts of sequences.
+    type Laid = (Vec<Vec<u32>>, Vec<Option<usize>>, Vec<Vec<Part>>);
+
+    fn laid(sequences: &[(&[u32], usize)]) -> Laid {
         let (stretches, parts) = PrefixTree::new(sequences.iter().copied()).stretches();
         let tokens = stretches.iter().map(|stretch| stretch.tokens.to_vec()).collect();
         (tokens, stretches.iter().map(|stretch| stretch.after).collect(), parts)

@@ -379,10 +379,10 @@ impl Recipe {
         let mut correct = self.low.reward.terms.clone();
         correct.retain(|name, _| *name == self.correct);
         correct.values_mut().for_each(|term| (term.weight, term.on_failure) = (1.0, None));
-        let mut reward = RewardSection { terms: correct, sandbox: self.low.reward.sandbox, ..RewardSection::default() };
-        let mut eval = EvalSection { correct: Some(self.correct.clone()), ..EvalSection::default() };
-        if supervised.until.is_none() {
-            (rollout, reward, eval) = Default::default();
+        let reward = RewardSection { terms: correct, sandbox: self.low.reward.sandbox, ..RewardSection::default() };
+        if supervised.until.is_none() && self.low.data.is_none() {
+            // Nothing is sampled, and no row is left out for its length.
+            rollout.rounds.clear();
         }
         // A mask is of the rl stage alone; without one all is trained.
         let train = self.low.policy.train.clone().filter(|train| !matches!(train, Selection::Mask(_) | Selection::All));
@@ -393,7 +393,7 @@ impl Recipe {
             supervised: Some(supervised),
             rollout,
             reward,
-            eval,
+            eval: EvalSection { correct: Some(self.correct.clone()), ..EvalSection::default() },
             ..Low::default()
         };
         Some(toml::to_string(&part).expect("a recipe is a TOML table"))
