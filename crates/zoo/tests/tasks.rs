@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use cohort_env::{Codec, CodecError, Fault, Item, Limits, Split, Task, TaskError};
-use cohort_zoo::task::{Chains, Form, Fractions, Level, Lookup, Operator, Share, Style, Work};
+use cohort_zoo::task::{Chains, Form, Fractions, Judging, Level, Lookup, Operator, Rounds, Share, Shown, Style, Work};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -119,7 +119,7 @@ fn level() -> impl Strategy<Value = Level> {
 }
 
 fn style() -> impl Strategy<Value = Style> {
-    let form = prop::sample::select(vec![Form::Steps, Form::Direct, Form::Sloppy]);
+    let form = prop::sample::select(vec![Form::Steps, Form::Direct, Form::Sloppy, Form::Planned]);
     (form, 0.1..1.0f64, 0.0..1.0f64, 0.0..3.0f64, 0.0..0.5f64, 0.0..0.5f64).prop_map(
         |(form, share, right, filler, unboxed, truncated)| Style {
             name: format!("{form:?}"),
@@ -129,6 +129,7 @@ fn style() -> impl Strategy<Value = Style> {
             filler,
             unboxed,
             truncated,
+            ..Style::default()
         },
     )
 }
@@ -142,7 +143,7 @@ proptest! {
         styles in prop::collection::vec(style(), 1..4),
         seed in any::<u64>(),
     ) {
-        let config = Chains { train: 300, dev: 20, test: 40, seed, levels, styles };
+        let config = Chains { train: 300, dev: 20, test: 40, seed, levels, styles, ..Chains::default() };
         // Levels of a few expressions may be too small, and say so.
         let task = match config.build(&Bytes, Limits::NONE) {
             Err(error) => {
@@ -167,7 +168,7 @@ proptest! {
     #[test]
     fn right_steps_are_right(level in level(), filler in 0.0..3.0f64, seed in any::<u64>()) {
         let styles = vec![Style { filler, ..Style::default() }];
-        let config = Chains { train: 60, dev: 0, test: 0, seed, levels: vec![level], styles };
+        let config = Chains { train: 60, dev: 0, test: 0, seed, levels: vec![level], styles, ..Chains::default() };
         let Ok(task) = config.build(&Bytes, Limits::NONE) else { return Ok(()) };
         for item in &task.train {
             let (thought, answer) = parts(column(item, "solution")).unwrap();
@@ -309,8 +310,24 @@ fn one_item_of_every_style_is_what_it_was() {
         (Style { filler: 2.0, ..plain() }, "7*6+4*9=<think>7*6=42.,4*9=36...,42+36=78</think><answer>78</answer>"),
         (Style { unboxed: 1.0, ..plain() }, "7*6+4*9=<think>7*6=42,4*9=36,42+36=78</think>78"),
         (Style { truncated: 1.0, ..plain() }, "7*6+4*9=<think>7*6=42,4*9=36,42+"),
+        (
+            Style { repeats: [1, 3], ..plain() },
+            "7*6+4*9=<think>7*6=42,4*9=36,42+36=78,42+36=78,42+36=78</think><answer>78</answer>",
+        ),
+        (
+            Style { form: Form::Planned, ..plain() },
+            "7*6+4*9=**+;<think>7*6=42,4*9=36,42+36=78</think><answer>78</answer>",
+        ),
     ] {
-        let task = chains(&Chains { train: 1, dev: 0, test: 0, seed: 7, levels: vec![level()], styles: vec![style] });
+        let task = chains(&Chains {
+            train: 1,
+            dev: 0,
+            test: 0,
+            seed: 7,
+            levels: vec![level()],
+            styles: vec![style],
+            ..Chains::default()
+        });
         let item = &task.train[0];
         assert_eq!(format!("{}{}", item.prompt, column(item, "solution")), expected);
     }
@@ -386,8 +403,9 @@ fn what_nothing_is_said_of_can_be_made() {
         Chains::default().build(&Bytes, Limits::NONE),
         Fractions::default().build(&Bytes, Limits::NONE),
         Lookup::default().build(&Bytes, Limits::NONE),
+        Judging::default().build(&Bytes, Limits::NONE),
     ];
-    assert_eq!(tasks.map(|task| task.unwrap().train.len()), [4096, 768, 4096]);
+    assert_eq!(tasks.map(|task| task.unwrap().train.len()), [4096, 768, 4096, 4096]);
 }
 
 #[test]
@@ -410,6 +428,8 @@ fn a_level_is_used_up_to_its_last_expression() {
 fn what_cannot_be_made_is_refused_with_its_key() {
     let of_level = |level: Level| Chains { levels: vec![level], ..Chains::default() }.check();
     let of_style = |style: Style| Chains { styles: vec![style], ..Chains::default() }.check();
+    let of_shown = |shown: Shown| Chains { shown: Some(shown), ..Chains::default() }.check();
+    let of_rounds = |rounds: Rounds| Chains { rounds: Some(rounds), ..Chains::default() }.check();
     let share = Share { train: 0.0, dev: 1.0, test: 1.0 };
     for (result, key) in [
         (Chains { train: 0, ..Chains::default() }.check(), "task.chains.train"),
@@ -430,6 +450,23 @@ fn what_cannot_be_made_is_refused_with_its_key() {
         (of_style(Style { right: 1.5, ..Style::default() }), "task.chains.styles.right"),
         (of_style(Style { filler: f64::NAN, ..Style::default() }), "task.chains.styles.filler"),
         (of_style(Style { share: -1.0, ..Style::default() }), "task.chains.styles.share"),
+        (of_style(Style { slip: -0.5, ..Style::default() }), "task.chains.styles.slip"),
+        (of_style(Style { misplanned: 2.0, ..Style::default() }), "task.chains.styles.misplanned"),
+        (of_style(Style { repeats: [3, 1], ..Style::default() }), "task.chains.styles.repeats"),
+        (of_shown(Shown { share: 1.5, ..Shown::default() }), "task.chains.shown.share"),
+        (of_shown(Shown { mark: String::new(), ..Shown::default() }), "task.chains.shown.mark"),
+        (of_rounds(Rounds { count: 0, ..Rounds::default() }), "task.chains.rounds.count"),
+        (of_rounds(Rounds { share: f64::NAN, ..Rounds::default() }), "task.chains.rounds.share"),
+        (Judging { criteria: 1, ..Judging::default() }.check(), "task.judging.criteria"),
+        (Judging { kinds: 4, ..Judging::default() }.check(), "task.judging.kinds"),
+        (Judging { mark: String::new(), ..Judging::default() }.check(), "task.judging.mark"),
+        (Judging { conflict: 1.1, ..Judging::default() }.check(), "task.judging.conflict"),
+        (
+            Judging { train: 40_000, criteria: 2, kinds: 2, ..Judging::default() }
+                .build(&Bytes, Limits::NONE)
+                .map(|_| ()),
+            "task.judging.criteria",
+        ),
         (Fractions { denominators: [1, 9], ..Fractions::default() }.check(), "task.fractions.denominators"),
         (Fractions { operators: vec![], ..Fractions::default() }.check(), "task.fractions.operators"),
         (Fractions { reduced: -0.1, ..Fractions::default() }.check(), "task.fractions.reduced"),
@@ -466,6 +503,8 @@ fn unknown_parameters_are_refused() {
     for (result, key) in [
         (serde_json::from_str::<Chains>(r#"{"levels": [{"digit": 3}]}"#).map(|_| ()), "digit"),
         (serde_json::from_str::<Fractions>(r#"{"held_out": 3}"#).map(|_| ()), "held_out"),
+        (serde_json::from_str::<Chains>(r#"{"shown": {"marks": "?"}}"#).map(|_| ()), "marks"),
+        (serde_json::from_str::<Judging>(r#"{"pairs": 3}"#).map(|_| ()), "pairs"),
         (serde_json::from_str::<Lookup>(r#"{"lines": 3}"#).map(|_| ()), "lines"),
     ] {
         assert!(result.unwrap_err().to_string().contains(key));

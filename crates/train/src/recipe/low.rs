@@ -23,7 +23,7 @@ use cohort_rollout::{HintConfig, RoundConfig, ServerConfig, StrategyConfig};
 use cohort_zoo::{
     claim::Claim,
     system::System,
-    task::{Chains, Fractions, Lookup},
+    task::{Chains, Fractions, Judging, Lookup},
 };
 use serde::{Deserialize, Serialize};
 
@@ -176,6 +176,8 @@ pub enum TaskSection {
     Chains(Chains),
     /// Two fractions put together; solutions are in lowest terms or not.
     Fractions(Fractions),
+    /// Pairs of coded responses to judge, in one turn or in two.
+    Judging(Judging),
     /// Values to look up by key, some of which are not there.
     Lookup(Lookup),
 }
@@ -187,6 +189,7 @@ impl TaskSection {
             TaskSection::Arithmetic(_) => "arithmetic",
             TaskSection::Chains(_) => "chains",
             TaskSection::Fractions(_) => "fractions",
+            TaskSection::Judging(_) => "judging",
             TaskSection::Lookup(_) => "lookup",
         }
     }
@@ -200,6 +203,7 @@ impl TaskSection {
             TaskSection::Arithmetic(_) => Ok(()),
             TaskSection::Chains(task) => task.check(),
             TaskSection::Fractions(task) => task.check(),
+            TaskSection::Judging(task) => task.check(),
             TaskSection::Lookup(task) => task.check(),
         }
     }
@@ -211,6 +215,7 @@ impl TaskSection {
             TaskSection::Arithmetic(task) => task.build(codec, limits),
             TaskSection::Chains(task) => task.build(codec, limits),
             TaskSection::Fractions(task) => task.build(codec, limits),
+            TaskSection::Judging(task) => task.build(codec, limits),
             TaskSection::Lookup(task) => task.build(codec, limits),
         }
     }

@@ -9,8 +9,10 @@ mod chains;
 mod draw;
 mod fractions;
 mod items;
+mod judging;
 mod lookup;
 
-pub use chains::{Chains, Form, Level, Operator, Share, Style};
+pub use chains::{Chains, Form, Level, Operator, Rounds, Share, Shown, Style, What};
 pub use fractions::Fractions;
+pub use judging::Judging;
 pub use lookup::{Lookup, Work};

@@ -4,6 +4,8 @@
 //! solutions are written.
 
 mod expression;
+mod rounds;
+mod shown;
 mod style;
 
 use std::collections::HashSet;
@@ -19,12 +21,21 @@ use super::{
 };
 use expression::Expression;
 pub use expression::Operator;
+pub use rounds::Rounds;
+pub use shown::{Shown, What};
 pub use style::{Form, Style};
+
+/// What the items of a split are for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Learn,
+    Judge,
+}
 
 const SPLITS: [&str; 3] = ["train", "dev", "test"];
 
 /// Arithmetic expressions with worked steps: a mixture of levels, solved in a mixture of styles. Columns: `prompt`, `answer`,
-/// `solution`, `level`, `style`, `operands`.
+/// `solution`, `level`, `style`, `operands`, and those of `shown` and `rounds` where they are given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Chains {
@@ -40,6 +51,12 @@ pub struct Chains {
     pub levels: Vec<Level>,
     /// How solutions are written.
     pub styles: Vec<Style>,
+    /// Train items that show a part of their solution.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Shown>,
+    /// Train items that are one round of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rounds: Option<Rounds>,
 }
 
 /// A kind of expression.
@@ -101,6 +118,8 @@ impl Default for Chains {
             seed: 0,
             levels: vec![Level::default()],
             styles: vec![Style::default()],
+            shown: None,
+            rounds: None,
         }
     }
 }
@@ -122,6 +141,8 @@ impl Chains {
         }
         self.levels.iter().try_for_each(Level::check)?;
         self.styles.iter().try_for_each(Style::check)?;
+        self.shown.iter().try_for_each(Shown::check)?;
+        self.rounds.iter().try_for_each(Rounds::check)?;
         for (split, n) in sizes.into_iter().enumerate() {
             if n > 0 && self.levels.iter().map(|level| level.share.of(split)).sum::<f64>() <= 0.0 {
                 let key = format!("task.chains.levels.share.{}", SPLITS[split]);
@@ -144,10 +165,11 @@ impl Chains {
         let expressions = self.expressions()?;
         let stream = Stream::new(self.seed, "chains/solutions");
         let mut index = 0;
-        let made = expressions.map(|split| {
+        let [train, dev, test] = expressions;
+        let made = [(Use::Learn, train), (Use::Judge, dev), (Use::Judge, test)].map(|(of, split)| {
             let made = split.into_iter().map(|(level, expression)| {
                 index += 1;
-                self.made(level, &expression, &mut Draw::of(stream.dice(index, 0, 0)))
+                self.made(of, level, &expression, &mut Draw::of(stream.dice(index, 0, 0)))
             });
             made.collect()
         });
@@ -191,17 +213,44 @@ impl Chains {
         Ok(splits)
     }
 
-    fn made(&self, level: usize, expression: &Expression, draw: &mut Draw) -> Made {
+    fn made(&self, of: Use, level: usize, expression: &Expression, draw: &mut Draw) -> Made {
+        let steps = expression.operators.len();
+        let shown = self.shown.as_ref().filter(|shown| of == Use::Learn && steps > 1 && draw.chance(shown.share));
+        let rounds =
+            self.rounds.as_ref().filter(|rounds| of == Use::Learn && shown.is_none() && draw.chance(rounds.share));
         let style = &self.styles[draw.weighted(self.styles.iter().map(|style| style.share))];
+        let mut columns = vec![
+            ("level", Value::from(self.levels[level].name.as_str())),
+            ("style", Value::from(style.name.as_str())),
+            ("operands", Value::from(expression.operands.len())),
+        ];
+        // What stands behind the prompt, and how many steps are right for sure.
+        let (behind, given) = match shown {
+            None => (String::new(), 0),
+            Some(Shown { mark, what: What::Answer, .. }) => (format!("{mark}{}", expression.value()), steps),
+            Some(Shown { mark, what: What::Steps, .. }) => {
+                let given = shown::hinted(steps, 1 + draw.below(3) as usize);
+                (format!("{mark}{}", shown::text(expression, given)), given)
+            }
+        };
+        if self.shown.is_some() {
+            columns.push(("shown", Value::from(shown.map_or("none", |shown| shown.what.name()))));
+            let hint = |level| Value::from(shown::text(expression, shown::hinted(steps, level)));
+            columns.extend([("hint_1", hint(1)), ("hint_2", hint(2)), ("hint_3", hint(3))]);
+        }
+        let round = rounds.map(|rounds| rounds.round(expression, style, draw));
+        if self.rounds.is_some() {
+            columns.push(("round", Value::from(round.as_ref().map_or(0, |round| round.number))));
+        }
+        let (behind, solution) = match round {
+            Some(round) => (round.before, round.solution),
+            None => (behind, style.solution(expression, given, draw)),
+        };
         Made {
-            prompt: expression.prompt(),
+            prompt: expression.prompt() + &behind,
             answer: Value::from(expression.value().to_string()),
-            solution: style.solution(expression, draw),
-            columns: vec![
-                ("level", Value::from(self.levels[level].name.as_str())),
-                ("style", Value::from(style.name.as_str())),
-                ("operands", Value::from(expression.operands.len())),
-            ],
+            solution,
+            columns,
         }
     }
 }
