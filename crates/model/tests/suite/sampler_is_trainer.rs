@@ -1,12 +1,10 @@
 //! The law: the sampler's rows, the rows without a tape and those of the training graph are the same bits.
 
-mod common;
-
 use std::path::Path;
 
+use crate::common::{controls, forward, requests, rows, tiny};
 use cohort_core::{Policy, Precision, Sample, Sampler};
 use cohort_model::TextPolicy;
-use common::{controls, forward, requests, rows, tiny};
 
 /// Both ways to multiply.
 const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::Bf16];

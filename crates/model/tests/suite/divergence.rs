@@ -1,16 +1,14 @@
 //! Exact divergences of text policies: against the sum over the vocabulary, against differences, and from what was kept.
 
-mod common;
-
-use cohort_core::{
-    Against, Distributions, Execution, NumberType, Policy, PolicyError, RowGradients, RowSpec, Rows, Sample, Sampler,
-};
-use cohort_model::{Prompts, Selection, TextPolicy};
-use common::{
+use crate::common::{
     controls,
     model::{base, lora, open, opening, update},
     requests, rows, tiny,
 };
+use cohort_core::{
+    Against, Distributions, Execution, NumberType, Policy, PolicyError, RowGradients, RowSpec, Rows, Sample, Sampler,
+};
+use cohort_model::{Prompts, Selection, TextPolicy};
 
 const SPEC: RowSpec = RowSpec::at(0.9);
 

@@ -1,15 +1,14 @@
 //! One loop for every policy: a Gaussian in the plane and a bandit over a frozen generator learn in it,
 //! and learn nothing from shuffled rewards or a learning rate of 0.
 
-mod toys;
-
-use cohort_core::{Policy, Stream};
-use cohort_env::{Origin, Verifier, View, from_fn};
-use cohort_train::{MaskSource, Setup, observe::Silent, run_dir::Start, train};
-use toys::{
+use crate::toys::{
+    self,
     bandit::{ARMS, Bandit, generate},
     gaussian::Gaussian,
 };
+use cohort_core::{Policy, Stream};
+use cohort_env::{Origin, Verifier, View, from_fn};
+use cohort_train::{MaskSource, Setup, observe::Silent, run_dir::Start, train};
 
 const TARGET: [f64; 2] = [1.5, -1.0];
 

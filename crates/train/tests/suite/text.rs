@@ -1,8 +1,7 @@
 //! The loop with a language model in it: a single turn, and two turns with an observation between them. Each learns,
 //! and neither learns from shuffled rewards or without a learning rate.
 
-mod toys;
-
+use crate::toys;
 use std::sync::Arc;
 
 use cohort_core::{Context, Controls, GroupKey, Policy, Sample, SingleTurn, Stream, Turn, Turns};

@@ -1,13 +1,11 @@
 //! Laws of sampling controls: a sample is a function of its own request, rows are taken before any truncation, and what is
 //! recorded beside them is the distribution that was drawn from.
 
-mod common;
-
 use std::{collections::BTreeMap, sync::Arc};
 
+use crate::common::{forward, requests, rows, speaking, tiny};
 use cohort_core::{Context, Controls, Decoding, PolicyError, Request, Sample, Sampler, StopReason, Stream, Truncation};
 use cohort_model::{SpecialTokens, TextPolicy};
-use common::{forward, requests, rows, speaking, tiny};
 
 const TEMPERATURE: f32 = 0.9;
 

@@ -1,7 +1,6 @@
 //! A run whose samples a server draws: a stand-in on this machine with a policy of ours behind vLLM's protocol.
 
-mod toys;
-
+use crate::toys;
 use std::{
     path::Path,
     sync::{

@@ -1,10 +1,8 @@
 //! The gradient against finite differences, from many threads, and what a write does to the storage.
 
-mod common;
-
+use crate::common::{controls, forward, requests, rows, tiny};
 use cohort_core::{Gradient, Policy, RowGradients, RowSpec, Sample, Sampler};
 use cohort_model::{Prompts, TextPolicy};
-use common::{controls, forward, requests, rows, tiny};
 
 const SPEC: RowSpec = RowSpec::at(0.9);
 

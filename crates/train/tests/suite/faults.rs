@@ -1,7 +1,5 @@
 //! Rewards and gradients that are no numbers: counted, shown, survived, and the end of a run when they are many.
 
-mod toys;
-
 use std::{
     panic::{self, AssertUnwindSafe},
     path::Path,
@@ -11,6 +9,7 @@ use std::{
     },
 };
 
+use crate::toys::{self, bandit::Bandit, gaussian::Gaussian};
 use cohort_core::{
     Gradient, ParameterInfo, PayloadKey, Policy, PolicyError, Request, RowGradients, RowSpec, Rows, Sample, Sampler,
     Tape, policy::Asset,
@@ -18,7 +17,6 @@ use cohort_core::{
 use cohort_env::{Verifier, View, from_fn};
 use cohort_train::{Error, MaskSource, Setup, Summary, observe::Event, observe::Observer, run_dir::Start, train};
 use serde_json::Value;
-use toys::{bandit::Bandit, gaussian::Gaussian};
 
 fn lines(run: &Path, name: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(run.join(name)).unwrap_or_default();

@@ -1,18 +1,17 @@
 //! Claims about policies that do not speak: an episode of several turns, and a policy whose action is a point, go through the
 //! same arms, runs and verdicts as language models do.
 
-mod toys;
-
+use crate::toys::{
+    self,
+    bandit::{Bandit, generate},
+    gaussian::Gaussian,
+};
 use cohort_core::{GroupKey, Sample, Turn, Turns};
 use cohort_env::{View, from_fn};
 use cohort_rollout::Independent;
 use cohort_train::{MaskSource, Recipe, Setup, observe::Silent, run_dir::Start, train};
 use cohort_zoo::{Arms, Claim, Verdict, results::judge, verdict::ControlSeed};
 use toml::Table;
-use toys::{
-    bandit::{Bandit, generate},
-    gaussian::Gaussian,
-};
 
 const TARGET: [f64; 2] = [1.5, -1.0];
 

@@ -1,18 +1,16 @@
 //! Dropout of adapters: in training passes alone, the same in every pass of a step, and differentiated as it was drawn.
 
-mod common;
-
 use std::num::NonZeroUsize;
 
-use cohort_core::{
-    Activations, Execution, Noise, NumberType, Policy, RowGradients, RowSpec, Rows, Sample, Sampler, Stream,
-};
-use cohort_model::{Lora, Prompts, Selection, TextPolicy};
-use common::{
+use crate::common::{
     controls,
     model::{base, lora, open, opening, update},
     requests, rows,
 };
+use cohort_core::{
+    Activations, Execution, Noise, NumberType, Policy, RowGradients, RowSpec, Rows, Sample, Sampler, Stream,
+};
+use cohort_model::{Lora, Prompts, Selection, TextPolicy};
 
 fn spec(step: u32) -> RowSpec {
     RowSpec { noise: Some(Noise { stream: Stream::new(7, "dropout"), step }), ..RowSpec::at(0.9) }

@@ -1,14 +1,12 @@
 //! A policy that multiplies in bf16: near the one in f32 and near transformers, and as certain of its bits.
 
-mod common;
-
 use std::{num::NonZeroUsize, path::Path};
 
+use crate::common::{controls, requests, rows, tiny};
 use cohort_core::{
     Activations, Context, Execution, Gradient, Policy, Precision, RowGradients, RowSpec, Sample, Sampler,
 };
 use cohort_model::TextPolicy;
-use common::{controls, requests, rows, tiny};
 use serde_json::Value;
 
 const SPEC: RowSpec = RowSpec::at(1.0);

@@ -1,7 +1,6 @@
 //! The gap between sampler and trainer: a metric of every run, and above its red line an end or a correction.
 
-mod toys;
-
+use crate::toys::{self, bandit::Bandit};
 use cohort_core::{
     ParameterInfo, Policy, PolicyError, Precision, Request, RowSpec, Rows, Sample, Sampler, Tape, policy::Asset,
 };
@@ -13,7 +12,6 @@ use cohort_train::{
     train,
 };
 use serde_json::Value;
-use toys::bandit::Bandit;
 
 /// A bandit whose sampler says that every action was less likely than it was.
 struct Apart {

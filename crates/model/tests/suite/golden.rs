@@ -1,18 +1,16 @@
 //! Parity with transformers: the numbers in tests/golden were written by scripts/golden_logprobs.py.
 
-mod common;
-
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use crate::common::{forward, rows};
 use cohort_core::{
     Context, Controls, Decoding, Policy, Request, RowGradients, RowSpec, Sample, Sampler, StopReason, Stream,
 };
 use cohort_model::TextPolicy;
 use cohort_testing::shared_data;
-use common::{forward, rows};
 use serde_json::Value;
 
 fn golden() -> PathBuf {

@@ -1,15 +1,13 @@
 //! What a sampler promises: stops, bans, draws from the distribution, and what it refuses.
 
-mod common;
-
 use std::sync::Arc;
 
+use crate::common::{controls, forward, requests, rows, tiny};
 use cohort_core::{
     Action, Choice, Context, Controls, Decoding, PayloadKey, Policy, PolicyError, Request, RowSpec, Sample, Sampler,
     StopReason, Stream,
 };
 use cohort_model::TextPolicy;
-use common::{controls, forward, requests, rows, tiny};
 
 fn one(context: &[u32], controls: &Controls) -> Request {
     Request {

@@ -1,16 +1,14 @@
 //! Adapters and frozen parameters: what moves, what is shared, and that sampler and trainer agree.
 
-mod common;
-
 use std::{fs, path::Path};
 
-use cohort_core::{NumberType, Policy, RowGradients, RowSpec, Sample, Sampler, StoredAs};
-use cohort_model::{Lora, ModelError, Opening, Selection, SelectionError, Targets, TextPolicy};
-use common::{
+use crate::common::{
     controls, forward,
     model::{base, lora, open, opening, update, write},
     requests, rows,
 };
+use cohort_core::{NumberType, Policy, RowGradients, RowSpec, Sample, Sampler, StoredAs};
+use cohort_model::{Lora, ModelError, Opening, Selection, SelectionError, Targets, TextPolicy};
 use tempfile::TempDir;
 
 fn samples(policy: &TextPolicy) -> Vec<Sample> {
