@@ -16,6 +16,7 @@ fn main() {
         kv_heads: 2,
         head_dim: 64,
         inner: 768,
+        experts: None,
         positions: 128,
         rope_theta: 10_000.0,
         norm_eps: 1e-6,

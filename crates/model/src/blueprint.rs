@@ -12,7 +12,7 @@ use crate::{
     layer::{Bias, FeedShape, Head, Mixture, RoutingWeights},
 };
 
-/// The sizes of a new, random-initialised Qwen3 policy.
+/// The sizes of a new, random-initialised Qwen3 policy; with experts Qwen3-MoE.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Blueprint {
@@ -28,6 +28,9 @@ pub struct Blueprint {
     pub head_dim: usize,
     /// Width inside the MLP.
     pub inner: usize,
+    /// Every layer has a mixture of experts in the place of the MLP.
+    #[serde(default)]
+    pub experts: Option<ExpertsBlueprint>,
     /// Longest context plus actions.
     pub positions: usize,
     #[serde(default = "default_theta")]
@@ -41,6 +44,18 @@ pub struct Blueprint {
     pub end_ids: Vec<u32>,
     #[serde(default)]
     pub pad_id: Option<u32>,
+}
+
+/// The sizes of a new mixture of experts. A token costs what an MLP of `top_k * inner` costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExpertsBlueprint {
+    /// Experts a layer.
+    pub count: usize,
+    /// Experts that a token goes through, at most `count`; their weights add up to 1.
+    pub top_k: usize,
+    /// Width inside an expert.
+    pub inner: usize,
 }
 
 fn default_theta() -> f64 {
@@ -62,7 +77,7 @@ impl Architecture {
     /// A size is impossible; the error names it as the field of `config.json` that it becomes.
     pub fn new(blueprint: &Blueprint) -> Result<Self, ConfigError> {
         let Blueprint { vocabulary, width, layers, query_heads, kv_heads, head_dim, inner, positions, .. } = *blueprint;
-        let config = json!({
+        let mut config = json!({
             "model_type": "qwen3",
             "vocab_size": vocabulary,
             "hidden_size": width,
@@ -78,6 +93,13 @@ impl Architecture {
             "eos_token_id": blueprint.end_ids,
             "pad_token_id": blueprint.pad_id,
         });
+        if let Some(ExpertsBlueprint { count, top_k, inner }) = blueprint.experts {
+            config["model_type"] = json!("qwen3_moe");
+            config["num_experts"] = json!(count);
+            config["num_experts_per_tok"] = json!(top_k);
+            config["moe_intermediate_size"] = json!(inner);
+            config["norm_topk_prob"] = json!(true);
+        }
         Self::parse(Path::new("(the recipe's policy)"), &config)
     }
 

@@ -69,6 +69,7 @@ mod tests {
             kv_heads: 2,
             head_dim: 64,
             inner: 768,
+            experts: None,
             positions: 128,
             rope_theta: 10_000.0,
             norm_eps: 1e-6,

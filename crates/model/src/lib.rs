@@ -41,7 +41,7 @@ mod weights;
 
 pub use adapter::AdapterConfig;
 pub use assets::{CARRIED, arithmetic_tokenizer, characters_tokenizer};
-pub use blueprint::Blueprint;
+pub use blueprint::{Blueprint, ExpertsBlueprint};
 pub use config::{Architecture, Family, StoredDtype};
 pub use error::{ConfigError, ModelError, WeightsError};
 pub use flops::Flops;

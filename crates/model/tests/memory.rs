@@ -77,6 +77,7 @@ fn policy(layers: usize, vocabulary: usize) -> TextPolicy {
         kv_heads: 2,
         head_dim: 16,
         inner: 192,
+        experts: None,
         positions: 128,
         rope_theta: 1e4,
         norm_eps: 1e-6,

@@ -265,6 +265,7 @@ fn new_policy(new: &NewPolicy) -> Result<TextPolicy, ModelError> {
         kv_heads: new.kv_heads,
         head_dim: new.head_dim,
         inner: new.inner,
+        experts: new.experts,
         positions: new.positions,
         rope_theta: new.rope_theta,
         norm_eps: 1e-6,

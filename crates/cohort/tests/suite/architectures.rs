@@ -3,7 +3,7 @@
 use cohort_testing::shared_data;
 use serde_json::Value;
 
-use crate::common::{Place, model, repository_recipe, tensors};
+use crate::common::{Place, TINY, model, repository_recipe, tensors};
 
 /// What anyone would set for a quick look.
 const LESS: [&str; 7] = [
@@ -97,4 +97,25 @@ mod gsm8k_trains {
         qwen3_window,
         qwen3_yarn,
     );
+}
+
+/// A new policy with experts is sampled, trained, written and loaded as one of the Hub is.
+#[test]
+fn a_new_mixture_of_experts() {
+    let experts = "inner = 64\nexperts = { count = 4, top_k = 2, inner = 32 }";
+    let recipe = TINY.replace("inner = 64", experts);
+    let place = Place::of(&recipe);
+    place.train("run", &[]).well();
+    let lines = place.lines("run/metrics.jsonl");
+    assert_eq!(lines[0]["logp_gap"], 0.0, "sampler and trainer give the same row, to the bit");
+    assert!(lines[0]["router_load_balance"].as_f64() >= Some(1.0), "{}", lines[0]);
+    let config = place.json("run/checkpoints/last/config.json");
+    assert_eq!((&config["model_type"], &config["num_experts"]), (&Value::from("qwen3_moe"), &Value::from(4)));
+    let last = place.of_run("run", "checkpoints/last");
+    let eval = place.cohort(&["eval", "--model", &last, "--task", "recipe.toml", "--greedy", "--limit", "4", "--json"]);
+    let after = &place.json("run/summary.json")["eval"]["after"];
+    assert_eq!(eval.well().json()["greedy"], after["greedy"]);
+
+    let impossible = recipe.replace("top_k = 2", "top_k = 5");
+    Place::of(&impossible).train("run", &[]).failed(2, &["policy.new.experts.top_k", "at most", "4"]);
 }

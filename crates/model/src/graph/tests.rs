@@ -272,6 +272,7 @@ fn blueprint(head: Head) -> Blueprint {
         kv_heads: 2,
         head_dim: 6,
         inner: 20,
+        experts: None,
         positions: 32,
         rope_theta: 1e4,
         norm_eps: 1e-6,

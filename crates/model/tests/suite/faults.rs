@@ -29,6 +29,7 @@ fn blueprint() -> Blueprint {
         kv_heads: 1,
         head_dim: 8,
         inner: 24,
+        experts: None,
         positions: 64,
         rope_theta: 10_000.0,
         norm_eps: 1e-6,

@@ -123,6 +123,7 @@ mod tests {
             kv_heads: 1,
             head_dim: 8,
             inner: 24,
+            experts: None,
             positions: 32,
             rope_theta: 10_000.0,
             norm_eps: 1e-6,

@@ -18,7 +18,7 @@ use cohort_env::{
     Codec, Limits, Sandbox, Task, TaskError, task::arithmetic::Arithmetic, task::dataset::Data,
     verifier::VerifierConfig,
 };
-use cohort_model::{Prompts, Selection};
+use cohort_model::{ExpertsBlueprint, Prompts, Selection};
 use cohort_rollout::{HintConfig, RoundConfig, ServerConfig, StrategyConfig};
 use cohort_zoo::{
     claim::Claim,
@@ -125,7 +125,7 @@ pub struct PolicySection {
     pub train: Option<Selection>,
 }
 
-/// A Qwen3-architecture policy with random weights.
+/// A Qwen3-architecture policy with random weights; with experts Qwen3-MoE's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewPolicy {
@@ -143,6 +143,9 @@ pub struct NewPolicy {
     pub head_dim: usize,
     /// Width of the gated MLP.
     pub inner: usize,
+    /// Every layer has a mixture of experts in the place of the MLP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experts: Option<ExpertsBlueprint>,
     /// Most tokens in a context with its completion.
     pub positions: usize,
     /// Base of the rotary embedding.

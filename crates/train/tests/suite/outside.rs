@@ -27,6 +27,7 @@ fn policy() -> TextPolicy {
         kv_heads: 1,
         head_dim: 16,
         inner: 64,
+        experts: None,
         positions: 32,
         rope_theta: 10_000.0,
         norm_eps: 1e-6,

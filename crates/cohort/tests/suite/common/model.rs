@@ -56,6 +56,7 @@ fn save(directory: &Path, vocabulary: usize, positions: usize, tokenizer: Vec<As
         kv_heads: 1,
         head_dim: 16,
         inner: 64,
+        experts: None,
         positions,
         rope_theta: 10_000.0,
         norm_eps: 1e-6,

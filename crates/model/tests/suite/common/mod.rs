@@ -27,6 +27,7 @@ fn blueprint(vocabulary: usize) -> Blueprint {
         kv_heads: 2,
         head_dim: 8,
         inner: 48,
+        experts: None,
         positions: 96,
         rope_theta: 10_000.0,
         norm_eps: 1e-6,

@@ -23,6 +23,16 @@ pub(super) fn policy(check: &Check<'_>, low: &Low) -> Result<PolicySource, Recip
                     "for example heads = 4, kv_heads = 2",
                 );
             }
+            if let Some(experts) = new.experts {
+                for (key, size) in [("count", experts.count), ("top_k", experts.top_k), ("inner", experts.inner)] {
+                    check.at_least(&format!("policy.new.experts.{key}"), size, 1, "give a size")?;
+                }
+                if experts.top_k > experts.count {
+                    let problem = format!("must be at most policy.new.experts.count, {}", experts.count);
+                    let hint = "for example count = 8, top_k = 2";
+                    return check.fail("policy.new.experts.top_k", &problem, experts.top_k, hint);
+                }
+            }
             check.above_zero("policy.new.rope_theta", new.rope_theta)?;
             if new.head_dim % 2 != 0 {
                 return check.fail("policy.new.head_dim", "must be even", new.head_dim, "rotary embeddings turn pairs");
