@@ -30,3 +30,5 @@ row() {
 row "3.2 M, fixed 48" sft-small 5 --fixed-len --fixed-length
 row "3.2 M, natural" sft-small 5 "" --natural
 row "25 M, fixed 48" rand-big 2 --fixed-len --fixed-length
+row "3.2 M, fixed 48, our products in bf16" sft-small 5 --fixed-len --fixed-length --dtype bf16
+row "25 M, fixed 48, our products in bf16" rand-big 2 --fixed-len --fixed-length --dtype bf16

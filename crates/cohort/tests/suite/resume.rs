@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use cohort_core::Stream;
 
-use crate::common::{Place, Running, assert_same_run, line_count, model, tree};
+use crate::common::{Place, Running, TINY, assert_same_run, line_count, model, tree};
 
 const WEIGHTS: &str = "checkpoints/last/model.safetensors";
 
@@ -57,6 +57,21 @@ fn kills_while_a_checkpoint_is_written_leave_no_trace() {
         assert_same_run(&place.path("whole"), &place.path(&run));
         assert!(!is_saving(&folder), "the folder of a killed save is removed");
     }
+}
+
+/// With products in bf16 weights stay f32, and what is rounded is made again from them.
+#[test]
+fn a_kill_leaves_no_trace_in_bf16() {
+    let place = Place::of(&TINY.replace("[policy.new]", "[policy]\ncompute = \"bf16\"\n\n[policy.new]"));
+    place.train("whole", &["--workers", "2"]).well();
+    let metrics = place.path("killed/metrics.jsonl");
+    for (lines, workers) in [(2, "1"), (5, "3")] {
+        let mut running = Running::start(&mut place.train_command("killed", &["--resume", "--workers", workers]));
+        running.until(|| line_count(&metrics) >= lines);
+        running.kill();
+    }
+    place.train("killed", &["--resume", "--workers", "1"]).well();
+    assert_same_run(&place.path("whole"), &place.path("killed"));
 }
 
 /// A limit on the size of files ends the process by a signal in the very middle of a file, whatever the clock does.
