@@ -80,7 +80,7 @@ impl Trainer {
         range: (f64, f64),
         score: impl for<'a> Fn(&View<'a>) -> R + Send + Sync + 'static,
     ) -> Self {
-        self.rewards.push(Term { name: name.to_owned(), weight: 1.0, verifier: from_fn(name, range, score) });
+        self.rewards.push(Term::new(name, 1.0, from_fn(name, range, score)));
         self
     }
 

@@ -330,7 +330,8 @@ pub fn world(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<Wo
 fn terms(recipe: &Recipe, means: &Means) -> Result<Vec<Term>, Error> {
     let build = |(name, weight, verifier): &(String, f64, VerifierConfig)| {
         let verifier = verifier.build(means).map_err(|source| Error::Verifier { term: name.clone(), source })?;
-        Ok(Term { name: name.clone(), weight: *weight, verifier })
+        let facts = recipe.reward.facts.get(name).cloned().unwrap_or_default();
+        Ok(Term { name: name.clone(), weight: *weight, verifier, facts })
     };
     recipe.reward.terms.iter().map(build).collect()
 }

@@ -26,7 +26,7 @@ pub use memory::MemoryPlan;
 pub use recipe::{Recipe, RecipeError};
 pub use run::{Options, Seconds, Setup, Summary, cold_start, observe, run_dir, session, train};
 use run::{ledger, lock, origin, timing};
-use sampling::outside;
 pub use sampling::{account, bad_words::bad_words, latency, world};
+use sampling::{outside, segments};
 pub use update::{Division, MaskSource, Masks, Parallel, Workers, ema};
 use update::{mask, optimizer, worker};

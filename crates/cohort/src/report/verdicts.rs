@@ -99,7 +99,7 @@ fn brief(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use cohort_core::Outcome;
+    use cohort_core::{Facts, Outcome};
     use cohort_env::Asked;
     use cohort_train::account::Judged;
 
@@ -111,9 +111,15 @@ mod tests {
         for i in 0..10u32 {
             let outcome = if i == 9 { Outcome::Timeout } else { Outcome::scored(1.0) };
             let asked = Some(Asked { requests: 1, prompt_tokens: 1000, cost: 0.25, ..Asked::default() });
-            account.enter("ask", 2, 1, i as usize, &Judged { outcome, seconds: f64::from(i + 1) * 0.1, asked });
+            account.enter(
+                "ask",
+                2,
+                1,
+                i as usize,
+                &Judged { outcome, seconds: f64::from(i + 1) * 0.1, asked, facts: Facts::default() },
+            );
         }
-        let judged = Judged { outcome: Outcome::Abstain, seconds: 2e-6, asked: None };
+        let judged = Judged { outcome: Outcome::Abstain, seconds: 2e-6, asked: None, facts: Facts::default() };
         account.enter("form", 2, 1, 0, &judged);
         let (rows, slow) = tables(&account);
         assert_eq!(rows[0].outcomes, ["9", "0", "1", "0"]);

@@ -28,7 +28,7 @@ impl Control {
     }
 
     /// Applies the control to the combined rewards of a batch. An episode without a reward stays without; the
-    /// trajectories of an episode keep one reward between them. The permutation is a function of the step alone.
+    /// trajectories of an episode keep one reward between them. Rewards of segments go with it. The permutation is a function of the step alone.
     pub fn apply(self, groups: &mut [Comparison], memory: &Memory) {
         match self {
             Control::None => {}
@@ -39,11 +39,13 @@ impl Control {
 
 fn permute(groups: &mut [Comparison], step: u32) {
     let episodes = episodes(groups);
-    let rewards: Vec<Option<f64>> = episodes.iter().map(|of| groups[of[0].0].trajectories[of[0].1].reward).collect();
+    let first = |of: &Vec<(usize, usize)>| &groups[of[0].0].trajectories[of[0].1];
+    let rewards: Vec<_> = episodes.iter().map(|of| (first(of).reward, first(of).segment_rewards.clone())).collect();
     let order = permutation(episodes.len(), Stream::new(0, "reward/control").dice(step, 0, 0));
     for (of, from) in episodes.iter().zip(order) {
         for &(group, trajectory) in of {
-            groups[group].trajectories[trajectory].reward = rewards[from];
+            let trajectory = &mut groups[group].trajectories[trajectory];
+            (trajectory.reward, trajectory.segment_rewards) = rewards[from].clone();
         }
     }
 }
@@ -116,6 +118,21 @@ mod tests {
         let mut untouched = batch();
         Control::None.apply(&mut untouched, &at(1));
         assert_eq!(rewards(&untouched), numbers);
+    }
+
+    #[test]
+    fn rewards_of_segments_go_with_their_episode() {
+        let member = |episode| Trajectory {
+            episode,
+            reward: Some(episode as f64),
+            segment_rewards: BTreeMap::from([(0, episode as f64), (1, 0.0)]),
+            ..Trajectory::default()
+        };
+        let mut groups = vec![Comparison { trajectories: (0..16).map(member).collect(), ..Comparison::default() }];
+        Control::Permuted.apply(&mut groups, &at(1));
+        let dealt = &groups[0].trajectories;
+        assert!(dealt.iter().all(|t| t.reward == Some(t.segment_rewards[&0])), "{dealt:?}");
+        assert!(dealt.iter().any(|t| t.reward != Some(t.episode as f64)), "{dealt:?}");
     }
 
     #[test]

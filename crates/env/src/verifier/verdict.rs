@@ -1,6 +1,6 @@
 //! What a verifier said of a completion, and the parts that its score is made of.
 
-use cohort_core::Outcome;
+use cohort_core::{Fact, Facts, Outcome};
 use serde_json::{Map, Value};
 
 /// An outcome, and what it came from: numbers and words for people and scripts, in the order in which they were found.
@@ -11,6 +11,9 @@ pub struct Verdict {
     pub parts: Map<String, Value>,
     /// What it took, where somebody outside this process was asked.
     pub asked: Option<Asked>,
+    /// What methods may read of it, for a recipe that asks (`reward.terms.NAME.facts`): like the outcome it is recorded, and a redone step
+    /// takes it back.
+    pub facts: Facts,
 }
 
 /// What a verdict took that another process gave. Like every clock it is in no number that training reads.
@@ -51,6 +54,13 @@ impl Verdict {
         self
     }
 
+    /// The same verdict with one more fact.
+    #[must_use]
+    pub fn telling(mut self, name: &str, fact: Fact) -> Self {
+        self.facts.insert(name, fact);
+        self
+    }
+
     /// The same verdict with what it took.
     #[must_use]
     pub fn asked(mut self, asked: Asked) -> Self {
@@ -61,6 +71,6 @@ impl Verdict {
 
 impl From<Outcome> for Verdict {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, parts: Map::new(), asked: None }
+        Self { outcome, parts: Map::new(), asked: None, facts: Facts::default() }
     }
 }

@@ -176,7 +176,7 @@ impl StepBench {
             turns: Box::new(SingleTurn),
             strategy: Box::new(Sampling::independent(self.group_size)),
             hints: None,
-            terms: vec![Term { name: "even".to_owned(), weight: 1.0, verifier: even }],
+            terms: vec![Term::new("even", 1.0, even)],
             correct: 0,
             controls: match self.lengths {
                 Lengths::Natural => Controls { stop: ends.clone(), ..controls },
@@ -301,11 +301,13 @@ impl Bench<'_> {
                 Prompts::Repeated => self.plan.group_size as f64,
             };
             sampled += (flops.run(0, prompt) + flops.row) * runs;
-            trained += flops.rows(group.samples(), self.prompts);
+            trained += flops.run(0, prompt) * runs;
             for sample in group.samples() {
                 // The last action of a sample is drawn and never run.
-                let fed = sample.actions.len().saturating_sub(1);
+                let actions = sample.actions.len();
+                let fed = actions.saturating_sub(1);
                 sampled += flops.run(prompt, fed) + flops.row * fed as f64;
+                trained += flops.run(prompt, fed) + flops.row * actions as f64;
             }
         }
         // Forward, and twice as much back.

@@ -1,5 +1,6 @@
 //! How good a policy is on a split: greedily, and over several samples a prompt.
 
+mod classes;
 mod metric;
 pub mod preflight;
 
@@ -46,7 +47,8 @@ pub enum Greedy {
 
 /// Numbers by name, with 95 % intervals: accuracies in [0, 1] (`greedy`, `pass@k`, `avg@n`, `maj@n`) and, in the range of
 /// each reward term, its mean over greedy completions (`reward/TERM`) and over samples (`avg@n/TERM`); verdicts that are
-/// none are left out. By a column each stands as `NAME/VALUE` too, beside `n/VALUE`. What was not computed is absent.
+/// none are left out. By a column each stands as `NAME/VALUE` too, beside `n/VALUE`; where that column is the answer itself,
+/// `said/VALUE` and `precision/VALUE` tell what greedy completions say. What was not computed is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Prompts.
@@ -116,6 +118,9 @@ impl<'a> Plan<'a> {
         for (value, (greedy, sampled)) in self.strata(world, greedy, sampled) {
             result.accuracy.insert(format!("n/{value}"), greedy.len().max(sampled.len()) as f64);
             self.numbers(world, &greedy, &sampled, &format!("/{value}"), &mut result);
+        }
+        if let Some(column) = self.by {
+            classes::tell(world, self.split, column, greedy, &mut result);
         }
         let episodes = || greedy.iter().chain(sampled).flat_map(|g| &g.episodes);
         let count = episodes().count().max(1) as f64;

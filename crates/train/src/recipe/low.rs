@@ -23,7 +23,7 @@ use cohort_rollout::{HintConfig, RoundConfig, ServerConfig, StrategyConfig};
 use cohort_zoo::{
     claim::Claim,
     system::System,
-    task::{Chains, Fractions, Judging, Lookup},
+    task::{Catalogue, Chains, Circuits, Fractions, Judging, Lookup, Queries, Records, Relevance, Screening},
 };
 use serde::{Deserialize, Serialize};
 
@@ -183,6 +183,18 @@ pub enum TaskSection {
     Judging(Judging),
     /// Values to look up by key, some of which are not there.
     Lookup(Lookup),
+    /// Users with a taste, and lists of what else they like.
+    Catalogue(Catalogue),
+    /// Small circuits to be written in Verilog.
+    Circuits(Circuits),
+    /// Questions to a small database, to be answered by a query.
+    Queries(Queries),
+    /// Records to be written as JSON of a given form.
+    Records(Records),
+    /// Documents of a query, to be scored together or put in order.
+    Relevance(Relevance),
+    /// Candidates for a job: what of the job they bring, and yes or no.
+    Screening(Screening),
 }
 
 impl TaskSection {
@@ -194,6 +206,12 @@ impl TaskSection {
             TaskSection::Fractions(_) => "fractions",
             TaskSection::Judging(_) => "judging",
             TaskSection::Lookup(_) => "lookup",
+            TaskSection::Catalogue(_) => "catalogue",
+            TaskSection::Circuits(_) => "circuits",
+            TaskSection::Queries(_) => "queries",
+            TaskSection::Records(_) => "records",
+            TaskSection::Relevance(_) => "relevance",
+            TaskSection::Screening(_) => "screening",
         }
     }
 
@@ -208,6 +226,12 @@ impl TaskSection {
             TaskSection::Fractions(task) => task.check(),
             TaskSection::Judging(task) => task.check(),
             TaskSection::Lookup(task) => task.check(),
+            TaskSection::Catalogue(task) => task.check(),
+            TaskSection::Circuits(task) => task.check(),
+            TaskSection::Queries(task) => task.check(),
+            TaskSection::Records(task) => task.check(),
+            TaskSection::Relevance(task) => task.check(),
+            TaskSection::Screening(task) => task.check(),
         }
     }
 
@@ -220,6 +244,12 @@ impl TaskSection {
             TaskSection::Fractions(task) => task.build(codec, limits),
             TaskSection::Judging(task) => task.build(codec, limits),
             TaskSection::Lookup(task) => task.build(codec, limits),
+            TaskSection::Catalogue(task) => task.build(codec, limits),
+            TaskSection::Circuits(task) => task.build(codec, limits),
+            TaskSection::Queries(task) => task.build(codec, limits),
+            TaskSection::Records(task) => task.build(codec, limits),
+            TaskSection::Relevance(task) => task.build(codec, limits),
+            TaskSection::Screening(task) => task.build(codec, limits),
         }
     }
 }
@@ -385,6 +415,9 @@ pub struct RewardSection {
     /// Divergence from the reference, taken off the reward. Excludes `objective.kl`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kl: Option<RewardKl>,
+    /// Numbered parts of a completion with a reward each, for methods that compare or train part by part (`advantage.scope.segment`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segments: Option<SegmentsSection>,
     /// What is done to the combined rewards of a step's batch, to see what learns without them.
     #[serde(skip_serializing_if = "Control::is_none")]
     pub control: Control,
@@ -433,6 +466,7 @@ impl Default for RewardSection {
             terms: BTreeMap::new(),
             derive: Vec::new(),
             kl: None,
+            segments: None,
             control: Control::None,
             error_budget: 0.05,
             sandbox: Sandbox::default(),
@@ -450,6 +484,10 @@ pub struct TermSection {
     /// Only `cohort calc`, which is given the term's values, does without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verifier: Option<VerifierConfig>,
+    /// Facts that methods read, each by the name that they read it under and the name that the verifier tells it under:
+    /// `{ decision = "label" }` gives `asymmetric_penalty` the label that `categorical` read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub facts: BTreeMap<String, String>,
     /// In place of `reward.on_failure`, for this term.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<OnFailure>,
@@ -457,6 +495,29 @@ pub struct TermSection {
 
 fn default_weight() -> f64 {
     1.0
+}
+
+/// Numbered parts of a completion, and what each is worth.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SegmentsSection {
+    /// Where one part ends and the next begins.
+    pub cut: Cut,
+    /// The fact that holds a list of numbers, one a part: a name of some term's `facts`. A completion with an empty list has a reward of 0 for
+    /// its first part.
+    pub rewards: String,
+}
+
+/// Where one part of a completion ends and the next begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Cut {
+    /// Part k is the k-th line that holds anything, from 0, with the end of line and what blank lines follow it. What stands beyond `most`
+    /// lines, and the end of the sequence wherever it comes, is part `most`.
+    Lines {
+        /// Lines of a full list.
+        most: u32,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -656,7 +717,8 @@ pub struct EvalSection {
     /// Most dev prompts of those.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dev_limit: Option<usize>,
-    /// A column of the rows: evaluations are told for each of its values too, as `greedy/VALUE`.
+    /// A column of the rows: evaluations are told for each of its values too, as `greedy/VALUE`. Where it is the column of the answers,
+    /// `said/VALUE` and `precision/VALUE` tell how often greedy completions say it, and how often they are right then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }

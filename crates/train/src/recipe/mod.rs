@@ -122,6 +122,9 @@ impl Rollout {
 pub struct Reward {
     /// Name, weight and verifier of every term, by name.
     pub terms: Vec<(String, f64, VerifierConfig)>,
+    /// What of the terms' verdicts methods read: by term, the methods' name and the verifier's.
+    pub facts: BTreeMap<String, BTreeMap<String, String>>,
+    pub segments: Option<low::SegmentsSection>,
     pub error_budget: f64,
     /// What generated programs run in.
     pub sandbox: Sandbox,

@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cohort_core::{Action, Episode, Group, Outcome, StopReason};
+use cohort_core::{Action, Episode, Facts, Group, Outcome, StopReason};
 use serde::Deserialize;
 
 use crate::{checkpoint::replace, error::Error, outside::Recorded, world::Term};
@@ -26,6 +26,7 @@ pub struct Ledger {
 struct Entry {
     tokens: Vec<Vec<u32>>,
     rewards: HashMap<String, Outcome>,
+    facts: Facts,
     /// All samples of the episode, where a sampler outside this process drew them.
     outside: Option<Vec<Recorded>>,
 }
@@ -39,6 +40,8 @@ struct Line {
     /// Slot and episode that it was drawn in, where it was joined to another group.
     drawn: Option<(usize, usize)>,
     rewards: HashMap<String, Outcome>,
+    #[serde(default)]
+    facts: Facts,
     samples: Vec<LineSample>,
 }
 
@@ -78,7 +81,7 @@ impl Ledger {
             let outside = line.samples.iter().map(LineSample::recorded).collect();
             let tokens = line.samples.into_iter().map(|s| s.tokens).collect();
             let (slot, episode) = line.drawn.unwrap_or((line.slot, line.episode));
-            ((line.step, slot, episode), Entry { tokens, rewards: line.rewards, outside })
+            ((line.step, slot, episode), Entry { tokens, rewards: line.rewards, facts: line.facts, outside })
         };
         Self { entries: lines.map(entry).collect() }
     }
@@ -92,6 +95,10 @@ impl Ledger {
                     terms.iter().map(|t| entry.rewards.get(&t.name).cloned()).collect();
                 if let Some(recorded) = recorded.filter(|_| entry.tokens == tokens_of(episode)) {
                     episode.rewards = recorded;
+                    // What strategies recorded is recorded anew.
+                    let told = |name: &str| terms.iter().any(|term| term.facts.contains_key(name));
+                    let facts = entry.facts.iter().filter(|(name, _)| told(name));
+                    facts.for_each(|(name, fact)| episode.facts.insert(name, fact.clone()));
                 }
             }
         }
@@ -147,7 +154,7 @@ mod tests {
 
     fn line(tokens: &str) -> String {
         format!(
-            r#"{{"step":3,"slot":0,"episode":0,"rewards":{{"clock":{{"outcome":"timeout"}}}},"samples":[{{"tokens":{tokens}}}]}}"#
+            r#"{{"step":3,"slot":0,"episode":0,"rewards":{{"clock":{{"outcome":"timeout"}}}},"facts":{{"gains":[1.0,0.5]}},"samples":[{{"tokens":{tokens}}}]}}"#
         )
     }
 
@@ -156,12 +163,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rollouts.jsonl");
         fs::write(&path, format!("committed\n{}\n{{\"step\":3,\"half", line("[5,6]"))).unwrap();
-        let terms = [Term { name: "clock".into(), weight: 1.0, verifier: from_fn("clock", (0.0, 1.0), |_| 1.0) }];
+        let facts = [("gains".to_owned(), "gains".to_owned())].into();
+        let terms = [Term { facts, ..Term::new("clock", 1.0, from_fn("clock", (0.0, 1.0), |_| 1.0)) }];
 
         let ledger = Ledger::collect(folder.path(), 10).unwrap();
         let mut groups = [group()];
         ledger.recall(3, &terms, 0, &mut groups);
         assert_eq!(groups[0].episodes[0].rewards, [Outcome::Timeout]);
+        assert_eq!(groups[0].episodes[0].facts.list("gains"), Some(&[1.0, 0.5][..]));
         ledger.recall(4, &terms, 0, &mut [group()]);
 
         // After a second crash, with the log already cut, they are still there.
@@ -178,7 +187,7 @@ mod tests {
 
     #[test]
     fn other_tokens_are_another_episode() {
-        let terms = [Term { name: "clock".into(), weight: 1.0, verifier: from_fn("clock", (0.0, 1.0), |_| 1.0) }];
+        let terms = [Term::new("clock", 1.0, from_fn("clock", (0.0, 1.0), |_| 1.0))];
         let mut groups = [group()];
         Ledger::parse(&line("[5,7]")).recall(3, &terms, 0, &mut groups);
         assert_eq!(groups[0].episodes[0].rewards, [Outcome::scored(1.0)]);

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
-use cohort_core::Outcome;
+use cohort_core::{Facts, Outcome};
 use cohort_env::Asked;
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +62,8 @@ pub struct Judged {
     pub outcome: Outcome,
     pub seconds: f64,
     pub asked: Option<Asked>,
+    /// What methods read of it.
+    pub facts: Facts,
 }
 
 /// Slow verdicts that are kept a term.
@@ -70,7 +72,7 @@ const SLOWEST: usize = 5;
 impl Account {
     /// Enters a verdict of `term` on a completion.
     pub fn enter(&mut self, term: &str, step: u64, slot: usize, episode: usize, judged: &Judged) {
-        let Judged { outcome, seconds, asked } = judged;
+        let Judged { outcome, seconds, asked, .. } = judged;
         let account = self.0.entry(term.to_owned()).or_default();
         *match outcome {
             Outcome::Scored { .. } => &mut account.scored,
@@ -164,7 +166,12 @@ mod tests {
                 _ => Outcome::error("x"),
             };
             let asked = Asked { requests: 2, retries: 1, prompt_tokens: 10, cost: 0.5, ..Asked::default() };
-            let judged = Judged { outcome, seconds: f64::from(i * 7 % 20), asked: (i < 10).then_some(asked) };
+            let judged = Judged {
+                outcome,
+                seconds: f64::from(i * 7 % 20),
+                asked: (i < 10).then_some(asked),
+                facts: Facts::default(),
+            };
             whole.enter("t", 3, 1, i as usize, &judged);
             parts[i as usize % 2].enter("t", 3, 1, i as usize, &judged);
         }

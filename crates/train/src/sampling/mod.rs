@@ -4,6 +4,7 @@ pub mod account;
 pub mod bad_words;
 pub mod latency;
 pub(crate) mod outside;
+pub(crate) mod segments;
 pub mod world;
 
 use std::sync::Arc;
@@ -119,6 +120,8 @@ impl Sampling<'_> {
                     account.enter(&term.name, self.step, slot, member, judged);
                 }
                 if episode.rewards.is_empty() {
+                    let told = judged.iter().flat_map(|judged| judged.facts.iter());
+                    told.for_each(|(name, fact)| episode.facts.insert(name, fact.clone()));
                     episode.rewards = judged.into_iter().map(|judged| judged.outcome).collect();
                 }
             }

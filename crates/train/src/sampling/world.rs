@@ -1,9 +1,10 @@
 //! Everything outside the policy: the task, its environment, the rewards, the way groups come about.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use cohort_core::{
-    Action, Choice, Context, Controls, Episode, Group, GroupKey, Method, Outcome, Policy, Sample, StopReason, Turns,
+    Action, Choice, Context, Controls, Episode, Facts, Group, GroupKey, Method, Outcome, Policy, Sample, StopReason,
+    Turns,
 };
 use cohort_env::{Codec, Item, Split, Task, Verifier, View, judge_timed};
 use cohort_rollout::{Hints, Prompt, Strategy};
@@ -16,6 +17,26 @@ pub struct Term {
     pub name: String,
     pub weight: f64,
     pub verifier: Box<dyn Verifier>,
+    /// Facts that methods read, by their name there and the verifier's name for it.
+    pub facts: BTreeMap<String, String>,
+}
+
+impl Term {
+    /// A term of which methods read its outcome alone.
+    pub fn new(name: &str, weight: f64, verifier: Box<dyn Verifier>) -> Self {
+        Self { name: name.to_owned(), weight, verifier, facts: BTreeMap::new() }
+    }
+
+    /// What methods read of a verdict.
+    fn told(&self, facts: &Facts) -> Facts {
+        let mut told = Facts::default();
+        for (name, of_verifier) in &self.facts {
+            if let Some(fact) = facts.get(of_verifier) {
+                told.insert(name, fact.clone());
+            }
+        }
+        told
+    }
 }
 
 /// What a policy meets.
@@ -102,7 +123,8 @@ impl World {
         for term in &self.terms {
             let verdicts = judge_timed(term.verifier.as_ref(), &views);
             for (of_episode, (verdict, seconds)) in all.iter_mut().zip(verdicts) {
-                of_episode.push(Judged { outcome: verdict.outcome, seconds, asked: verdict.asked });
+                let facts = term.told(&verdict.facts);
+                of_episode.push(Judged { outcome: verdict.outcome, seconds, asked: verdict.asked, facts });
             }
         }
         all

@@ -13,8 +13,12 @@ use serde_json::{Map, Value, json};
 use super::draw::{Drawn, Fate};
 use crate::{
     error::Error,
-    recipe::{Reward, low::OnFailure},
+    recipe::{
+        Reward,
+        low::{OnFailure, SegmentsSection},
+    },
     run_dir::RunDir,
+    segments,
     update::Pass,
     world::World,
 };
@@ -41,6 +45,9 @@ pub(crate) fn comparisons(reward: &Reward, world: &World, groups: &[Group]) -> V
             trajectory.facts.insert(ANSWER, Fact::Text(answers[trajectory.episode].clone()));
         }
     }
+    if let Some(segments) = &reward.segments {
+        groups.iter().zip(&mut comparisons).for_each(|(group, comparison)| segment(segments, world, group, comparison));
+    }
     for trajectory in comparisons.iter_mut().flat_map(|c| &mut c.trajectories) {
         for (term, outcome) in &mut trajectory.rewards {
             if outcome.is_failure() && reward.on_failure(term) == OnFailure::Zero {
@@ -49,6 +56,17 @@ pub(crate) fn comparisons(reward: &Reward, world: &World, groups: &[Group]) -> V
         }
     }
     comparisons
+}
+
+/// Numbers the parts of a group's completions, and gives each its reward. A verdict that is none has told nothing, and its completion no
+/// rewards of parts.
+fn segment(section: &SegmentsSection, world: &World, group: &Group, comparison: &mut Comparison) {
+    for (sample, trajectory) in group.samples().zip(&mut comparison.trajectories) {
+        trajectory.segment = segments::of(section.cut, world.codec.as_ref(), sample);
+        let Some(rewards) = trajectory.facts.list(&section.rewards) else { continue };
+        let rewards = if rewards.is_empty() { &[0.0] } else { rewards };
+        trajectory.segment_rewards = (0..).zip(rewards.iter().copied()).collect();
+    }
 }
 
 /// The metrics of a step's groups: rewards and their parts, signal, lengths, and the numbers that strategies record of groups.

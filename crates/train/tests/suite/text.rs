@@ -105,7 +105,7 @@ fn run(case: Case, more: &[&str]) -> Outcome {
         turns: case.turns,
         strategy: Box::new(Independent { group_size: recipe.rollout.group_size, max_turns: case.max_turns }),
         hints: None,
-        terms: vec![Term { name: "toy".into(), weight: 1.0, verifier }],
+        terms: vec![Term::new("toy", 1.0, verifier)],
         correct: 0,
         controls: Controls { stop: vec![1], ..Controls::new(recipe.rollout.decoding, case.max_new_tokens) },
         stop_in_text: StopInText::Exclude,

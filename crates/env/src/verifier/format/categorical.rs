@@ -1,12 +1,12 @@
 //! `categorical`: one label of a few.
 
-use cohort_core::Outcome;
+use cohort_core::{Fact, Outcome};
 use serde::{Deserialize, Serialize};
 
 use super::super::{Described, Verdict, VerifierError, View, columns, columns::Fault, pure::Pure, reading};
 
 /// `right` where the completion is the row's label, `wrong` where it is another of `labels`, `invalid` where it is none; without `labels`
-/// all but the right one are wrong. Labels are compared in lower case, without blanks or full stops around.
+/// all but the right one are wrong. The fact `label` is what was said, or nothing where that is none. Labels are compared in lower case, without blanks or full stops around.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Categorical {
@@ -64,12 +64,12 @@ impl Pure for Categorical {
             return Err(columns::fault(view, &self.column, "one of `labels`"));
         }
         let said = reading::part(self.tag.as_deref(), view.completion).map(reading::normal);
-        Ok(Outcome::scored(match said {
-            Some(said) if said == gold => self.right,
-            Some(said) if known(&said) => self.wrong,
-            _ => self.invalid,
-        })
-        .into())
+        let (score, label) = match said {
+            Some(said) if said == gold => (self.right, said),
+            Some(said) if known(&said) => (self.wrong, said),
+            _ => (self.invalid, String::new()),
+        };
+        Ok(Verdict::from(Outcome::scored(score)).telling("label", Fact::Text(label)))
     }
 
     fn answer(&self, completion: &str) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use cohort_core::Outcome;
+use cohort_core::{Fact, Outcome};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ pub enum Shape {
     LogDecay,
 }
 
-/// A hit is a title that is in the catalogue (where there is one), was not seen before, and is an answer not yet taken; the part `gains` has
+/// A hit is a title that is in the catalogue (where there is one), was not seen before, and is an answer not yet taken; the part and fact `gains` has
 /// `r_k` of every place. The score is the discounted gain of the list, `sum hit_j d_j`, over that of the best list of the same length
 /// with these answers; for `indicator` d is 1, so it is the share of hits among min(answers, places); in 0..1. A line that is no
 /// title makes the list unreadable: all zero.
@@ -114,7 +114,8 @@ impl Pure for RankGains {
             }
         }
         let score = (worths.iter().sum::<f64>() / best).clamp(0.0, 1.0);
-        Ok(Verdict::from(Outcome::scored(score)).with("gains", gains.into_iter().map(Value::from).collect::<Vec<_>>()))
+        let shown: Vec<Value> = gains.iter().copied().map(Value::from).collect();
+        Ok(Verdict::from(Outcome::scored(score)).with("gains", shown).telling("gains", Fact::List(gains)))
     }
 }
 

@@ -5,7 +5,10 @@ mod method;
 mod policy;
 mod rollout;
 
+use std::collections::BTreeMap;
+
 use cohort_core::{
+    advantage::Scope,
     curriculum::Defer,
     objective::{RowsAt, Surrogate},
 };
@@ -190,8 +193,27 @@ fn reward(check: &Check<'_>, low: &Low) -> Result<Reward, RecipeError> {
     }
     let on_failure_of =
         section.terms.iter().filter_map(|(name, term)| Some((name.clone(), term.on_failure?))).collect();
+    let facts: BTreeMap<String, BTreeMap<String, String>> =
+        section.terms.iter().map(|(name, term)| (name.clone(), term.facts.clone())).collect();
+    let told: Vec<&String> = facts.values().flat_map(BTreeMap::keys).collect();
+    if let Some(twice) = told.iter().enumerate().find(|(i, name)| told[..*i].contains(name)).map(|(_, name)| *name) {
+        let hint = "give one of them another name, and the method that reads it too";
+        return check.fail("reward.terms", "must not give one fact twice", twice, hint);
+    }
+    if let Some(segments) = section.segments.as_ref().filter(|segments| !told.contains(&&segments.rewards)) {
+        let hint =
+            "reward.terms.NAME.facts = { gains = \"gains\" } takes the list that a verifier such as rank_gains tells";
+        return check.fail("reward.segments.rewards", "must name a fact of a term", &segments.rewards, hint);
+    }
+    let scope = &low.advantage.scope;
+    if matches!(scope, Scope::Segment { .. }) && section.segments.is_none() {
+        let hint = "give reward.segments, for example { cut.lines = { most = 5 }, rewards = \"gains\" }";
+        return check.fail("advantage.scope", "compares parts, and none is rewarded", "segment", hint);
+    }
     Ok(Reward {
         terms,
+        facts,
+        segments: section.segments.clone(),
         error_budget: section.error_budget,
         on_failure: section.on_failure,
         on_failure_of,

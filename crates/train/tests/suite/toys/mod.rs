@@ -76,7 +76,7 @@ pub fn world(recipe: &Recipe, verifier: Box<dyn Verifier>) -> World {
         turns: Box::new(SingleTurn),
         strategy: Box::new(Independent { group_size: recipe.rollout.group_size, max_turns: 1 }),
         hints: None,
-        terms: vec![Term { name: "toy".into(), weight: 1.0, verifier }],
+        terms: vec![Term::new("toy", 1.0, verifier)],
         correct: 0,
         controls: Controls::new(recipe.rollout.decoding, recipe.rollout.max_new_tokens),
         stop_in_text: StopInText::Exclude,
