@@ -6,6 +6,7 @@ mod functions;
 pub mod lex;
 mod likeness;
 mod remembered;
+mod script;
 pub mod table;
 
 use std::{sync::Arc, time::Duration};
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use self::{
     database::{Budget, Run, State},
     remembered::{Gold, Remembered},
+    script::Scripts,
     table::{Columns, Rows, Sameness, Sequence},
 };
 use super::{
@@ -135,7 +137,7 @@ impl Configured for Sql {
         reads: &[
             "completion: one query, in its last fenced block or alone",
             "answer: the right query",
-            "database: the path of a database of SQLite, or data:NAME",
+            "database: the path of a database of SQLite, or data:NAME; or script: SQL that makes one",
         ],
         parameters: &[
             ("score", "\"partial\" (default), \"execution\": 0 or 1, \"published\": the weighted sum of the parts"),
@@ -184,7 +186,12 @@ impl Configured for Sql {
 
     fn build(&self, means: &Means) -> Result<Box<dyn Verifier>, VerifierError> {
         self.check()?;
-        Ok(Box::new(Compared { config: self.clone(), means: means.clone(), golds: Remembered::default() }))
+        Ok(Box::new(Compared {
+            config: self.clone(),
+            means: means.clone(),
+            golds: Remembered::default(),
+            scripts: Scripts::default(),
+        }))
     }
 }
 
@@ -217,6 +224,7 @@ struct Compared {
     config: Sql,
     means: Means,
     golds: Remembered,
+    scripts: Scripts,
 }
 
 impl Verifier for Compared {
@@ -309,13 +317,22 @@ impl Compared {
             view.text(name).filter(|t| !t.trim().is_empty()).ok_or_else(|| columns::fault(view, name, expected))
         };
         let answer = text("answer", "the right query, a text")?;
-        let database = text("database", "the path of a database of SQLite, a text")?;
-        let broken = |why: String| Fault::because(view, "database", &why);
-        let path = locate("database", database, self.means.data.as_deref()).map_err(|e| broken(e.to_string()))?;
-        let state = State::of(&path).map_err(|why| broken(format!("`{database}`: {why}")))?;
+        let (column, database, path) = match (view.text("script"), view.column("database")) {
+            (Some(script), None) => {
+                let file = self.scripts.file(script).map_err(|why| Fault::because(view, "script", &why))?;
+                ("script", "the script's", file)
+            }
+            _ => {
+                let database = text("database", "the path of a database of SQLite, a text")?;
+                let path = locate("database", database, self.means.data.as_deref());
+                ("database", database, path.map_err(|e| Fault::because(view, "database", &e.to_string()))?)
+            }
+        };
+        let broken = |why: String| Fault::because(view, column, &format!("`{database}`: {why}"));
+        let state = State::of(&path).map_err(broken)?;
         let budget = self.config.budget(self.config.most_rows);
-        self.golds.gold(&state, &path, answer, &budget).map_err(|broken| match broken {
-            remembered::Broken::Database(why) => Fault::because(view, "database", &format!("`{database}`: {why}")),
+        self.golds.gold(&state, &path, answer, &budget).map_err(|why| match why {
+            remembered::Broken::Database(why) => broken(why),
             remembered::Broken::Query(why) => Fault::because(view, "answer", &why),
         })
     }
