@@ -57,6 +57,17 @@ impl Draw {
         last
     }
 
+    /// One of `things`, which are some.
+    pub fn of_these<'a, T>(&mut self, things: &'a [T]) -> &'a T {
+        &things[self.below(things.len() as u64) as usize]
+    }
+
+    /// `n` of `things` without replacement, in the order in which they are drawn.
+    pub fn some_of<T: Clone>(&mut self, n: usize, things: &[T]) -> Vec<T> {
+        let mut left = things.to_vec();
+        (0..n.min(left.len())).map(|_| left.remove(self.below(left.len() as u64) as usize)).collect()
+    }
+
     /// How many failures precede the first success, `mean` on average (geometric).
     pub fn geometric(&mut self, mean: f64) -> usize {
         if mean <= 0.0 {

@@ -1,10 +1,14 @@
 //! From what a generator makes to a task: splits, ids, refusals.
 
+use std::collections::HashSet;
+
 use cohort_core::{Stream, random::permutation};
 use cohort_env::{
     Codec, CodecError, Item, Limits, Origin, RowFault, SkippedRows, Task, TaskError, task::encode::Encoder,
 };
 use serde_json::{Map, Value};
+
+use super::draw::{Draw, apportion, distinct};
 
 /// A key that cannot be as it is.
 pub(super) fn refused(key: String, problem: &str, got: impl ToString, hint: &str) -> TaskError {
@@ -110,4 +114,73 @@ fn is_carried(key: &'static str, text: &str, ids: &[u32], encoder: &Encoder) -> 
     let reason =
         format!("{text:?} reads as {read:?} in its ids: policy.new.tokenizer = \"characters\" has all of ASCII");
     Err(RowFault::Unencodable { key, source: CodecError { reason } })
+}
+
+/// Three disjoint splits of drawn things, each with its share of every kind, to the item. Test and dev are drawn first: they are the
+/// same whatever there is to learn from. `size` is how many things of a kind there are, or as many as never run out.
+///
+/// # Errors
+/// The split that asks for more things of a kind than are left, how many it asks for and how many there were.
+pub(super) fn splits<T>(
+    sizes: [usize; 3],
+    kinds: &[f64],
+    size: u128,
+    stream: Stream,
+    make: impl Fn(usize, &mut Draw) -> (String, T),
+) -> Result<[Vec<T>; 3], Short> {
+    splits_of(sizes, kinds, size, stream, |_, kind, draw| make(kind, draw))
+}
+
+/// The same, where what is made depends on the split.
+///
+/// # Errors
+/// As of [`splits`].
+pub(super) fn splits_of<T>(
+    sizes: [usize; 3],
+    kinds: &[f64],
+    size: u128,
+    stream: Stream,
+    make: impl Fn(usize, usize, &mut Draw) -> (String, T),
+) -> Result<[Vec<T>; 3], Short> {
+    let mut seen = HashSet::new();
+    let mut splits: [Vec<T>; 3] = Default::default();
+    for split in [2, 1, 0] {
+        for (kind, wanted) in apportion(sizes[split], kinds).into_iter().enumerate() {
+            let stratum = (split * kinds.len() + kind) as u32;
+            let found = distinct(wanted, size, stream, stratum, &mut seen, |draw| make(split, kind, draw));
+            if found.len() < wanted {
+                return Err(Short { split: ["train", "dev", "test"][split], wanted, found: found.len() });
+            }
+            splits[split].extend(found);
+        }
+    }
+    Ok(splits)
+}
+
+/// A split that cannot be filled.
+pub(super) struct Short {
+    split: &'static str,
+    wanted: usize,
+    found: usize,
+}
+
+impl Short {
+    /// The refusal, for the key whose growth gives more.
+    pub fn refused(&self, key: String, got: impl ToString) -> TaskError {
+        let Short { split, wanted, found } = self;
+        let problem = format!("gives {found} prompts of a kind that no other split has, and {split} asks for {wanted}");
+        refused(key, &problem, got, "raise it, or ask for fewer items")
+    }
+}
+
+/// What is made of every question, each with dice of its own.
+pub(super) fn solved<T>(splits: [Vec<T>; 3], stream: Stream, made: impl Fn(&T, &mut Draw) -> Made) -> [Vec<Made>; 3] {
+    let mut index = 0;
+    splits.map(|split| {
+        let solve = |question| {
+            index += 1;
+            made(&question, &mut Draw::of(stream.dice(index, 0, 0)))
+        };
+        split.into_iter().map(solve).collect()
+    })
 }

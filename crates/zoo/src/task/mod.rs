@@ -5,14 +5,26 @@
 //! cannot be made as asked is refused. Items come with worked solutions for a supervised stage, which need not be right: how
 //! often they are, and in which habits they are written, is what a cold start takes over.
 
+mod catalogue;
 mod chains;
+mod circuits;
 mod draw;
 mod fractions;
 mod items;
 mod judging;
 mod lookup;
+mod queries;
+mod records;
+mod relevance;
+mod screening;
 
+pub use catalogue::Catalogue;
 pub use chains::{Chains, Form, Level, Operator, Rounds, Share, Shown, Style, What};
+pub use circuits::{Circuit, Circuits, Flaw};
 pub use fractions::Fractions;
 pub use judging::Judging;
 pub use lookup::{Lookup, Work};
+pub use queries::{Mistake, Queries, Question};
+pub use records::{Fault, Records};
+pub use relevance::{Asked, Relevance};
+pub use screening::Screening;
