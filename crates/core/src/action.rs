@@ -19,16 +19,16 @@ pub enum Choice {
     Payload(PayloadKey),
 }
 
-/// Who wrote an action. Only the policy's own are trained.
+/// Who wrote an action. What an environment wrote is never trained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Author {
     /// Drawn from the policy's distribution.
     #[default]
     Policy,
-    /// Inserted by the environment (an observation, a tool's answer).
+    /// Inserted by an environment or a rollout strategy (an observation, a tool's answer, words that end a thought).
     Environment,
-    /// Given by a data set or a strategy (a worked solution, a hint).
+    /// Given to be trained on (a worked solution).
     Injected,
 }
 

@@ -92,7 +92,8 @@ pub struct Desk<'a> {
 ///   [`Group::spent`] where none does;
 /// - groups come back in the order of the prompts, each with at least one episode and at most [`Strategy::group_size`]; a group
 ///   that could not be filled is short, the step counts it, and nothing is drawn again for it;
-/// - an action that the policy did not draw is not the policy's ([`Author`](cohort_core::Author)), and has a behaviour row of 0;
+/// - an action that the policy did not draw is the environment's ([`Author`](cohort_core::Author)), so that it is not trained, and has a
+///   behaviour row of 0;
 /// - it draws no randomness but through `ask.stream`, keyed by step, slot and member, and keeps nothing between calls: a
 ///   resumed run begins the step again and comes to the same groups.
 pub trait Strategy: Send + Sync {

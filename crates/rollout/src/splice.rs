@@ -1,6 +1,6 @@
 //! One sample from stretches that were drawn apart, with what was put between them.
 
-use cohort_core::{Action, Alternative, Context, Sample, StopReason};
+use cohort_core::{Action, Alternative, Author, Context, Sample, StopReason};
 
 /// A sample as it is put together, under the context of its first stretch.
 #[derive(Clone, Debug)]
@@ -25,10 +25,11 @@ impl Splice {
         Self(begun)
     }
 
-    /// Puts ids in that nobody drew: their author is not the policy, and their row is 0.
+    /// Puts ids in that nobody drew: their author is the environment, so they are not trained, and their row is 0.
     pub(crate) fn say(mut self, ids: &[u32]) -> Self {
         let sample = &mut self.0;
-        sample.actions.extend(ids.iter().map(|&id| Action::given(id)));
+        let said = |&id: &u32| Action { author: Author::Environment, ..Action::given(id) };
+        sample.actions.extend(ids.iter().map(said));
         let zeros = || std::iter::repeat_n(0.0, ids.len());
         sample.behaviour.logp.extend(zeros());
         if !sample.is_from_outside() {

@@ -176,7 +176,8 @@ fn every_action_has_the_row_that_it_was_drawn_with() {
                 let id = action.token().unwrap();
                 match action.author {
                     Author::Policy => assert!((logp - all[id as usize]).abs() < 1e-6, "{name}: {logp} of {all:?}"),
-                    Author::Injected | Author::Environment => assert_eq!((*logp, *entropy), (0.0, 0.0), "{name}"),
+                    Author::Environment => assert_eq!((*logp, *entropy), (0.0, 0.0), "{name}"),
+                    Author::Injected => panic!("{name}: what nobody drew would be trained"),
                 }
                 before.push(id);
             }
@@ -269,7 +270,7 @@ fn exits_are_prefixes_of_one_chain_in_rising_order() {
             if position < *positions.last().unwrap() {
                 assert_eq!(tokens[position..position + 2], [4, MARK]);
                 let authors: Vec<Author> = sample.actions[position..position + 2].iter().map(|a| a.author).collect();
-                assert_eq!(authors, [Author::Injected; 2]);
+                assert_eq!(authors, [Author::Environment; 2]);
                 assert!(tokens.len() > position + 2, "an answer follows");
             }
         }

@@ -74,8 +74,17 @@ fn exits_say_where_they_left_and_who_wrote_what() {
     let (lines, _, inspected) = first_step(&recipe(EXITS, 4));
     let first = &lines[0];
     assert!(first["facts"]["position"].is_number(), "{first}");
-    assert!(first["samples"][0]["authors"].as_array().is_some_and(|all| !all.is_empty()), "{first}");
-    assert!(inspected.contains("position") && inspected.contains("injected"), "{inspected}");
+    for line in &lines {
+        let sample = &line["samples"][0];
+        let Some(said) = sample["authors"].as_array() else { continue };
+        assert!(said.iter().all(|said| said[1] == "environment"), "{sample}");
+        let position = said[0][0].as_u64().expect("a place") as usize;
+        assert_eq!(line["facts"]["position"], position as f64, "{line}");
+        let Some(d_logp) = sample["d_logp"].as_array() else { continue };
+        assert_eq!(d_logp[position], 0.0, "what nobody drew is not trained: {sample}");
+    }
+    assert!(lines.iter().any(|line| line["samples"][0]["authors"].is_array()), "{first}");
+    assert!(inspected.contains("position") && inspected.contains("environment"), "{inspected}");
 }
 
 #[test]
