@@ -1,38 +1,51 @@
-//! Sampling: prefill through the packed kernels, then batched steps over cached keys and values.
+//! Sampling: contexts first, then batched steps over what they left.
 //!
-//! A row of the batch depends on its own request alone (the kernels' law), so neither the size of the
-//! batch, nor who else is in it, nor when a request enters changes a bit of a sample. Requests enter in
-//! their order, as places become free, which is a function of the requests and not of time.
+//! An [`Engine`] runs the model; who enters when, what is drawn and when a sample ends is decided here for every engine. Requests
+//! enter in their order, as places become free, which is a function of the requests and not of time.
 
 use std::{borrow::Cow, collections::HashMap, ops::Range, rc::Rc};
 
 use cohort_core::{Action, Alternative, Controls, Decoding, PolicyError, Request, Rows, Sample, StopReason};
-use cohort_kernels::{KvCache, Truncation, attend, categorical, greedy, logits_row};
+use cohort_kernels::{Truncation, categorical, greedy, logits_row};
 
 use crate::{
-    pack::{Limits, Pack, Prompts, context_ids},
-    slices::{Buffers, Model},
+    pack::{Limits, Prompts, context_ids},
     stop_text::StopText,
     tokenizer::TextTokenizer,
 };
 
-/// Rows decoded together.
-const BATCH: usize = 64;
 /// Tokens prefilled together.
 const PREFILL: usize = 4096;
 
-/// A context that was run once: the caches of its layers and the logits at its end.
-struct Prefilled {
-    caches: Vec<KvCache>,
-    logits: Vec<f32>,
+/// The forward passes that sampling is made of.
+pub(crate) trait Engine {
+    /// Rows decoded together.
+    const BATCH: usize;
+
+    /// A context that was run once.
+    type Prefilled;
+    /// A row of the batch: what its tokens so far left for those to come.
+    type Row;
+
+    /// Runs contexts.
+    fn prefill(&mut self, contexts: &[&[u32]]) -> Vec<Self::Prefilled>;
+
+    /// The logits at the end of a context.
+    fn logits(prefilled: &Self::Prefilled) -> &[f32];
+
+    /// A row that goes on from a context, with room for `capacity` tokens in all.
+    fn begin(&mut self, prefilled: &Self::Prefilled, capacity: usize) -> Self::Row;
+
+    /// Runs one token more of each row, at its position: the logits after it, `[rows, vocabulary]`.
+    fn step(&mut self, rows: Vec<&mut Self::Row>, tokens: &[u32], positions: &[u32]) -> &[f32];
 }
 
 /// The requests that share one context.
-struct Shared<'a> {
+struct Shared<'a, P> {
     context: &'a [u32],
     /// Requests that have not entered yet.
     waiting: usize,
-    prefilled: Option<Rc<Prefilled>>,
+    prefilled: Option<Rc<P>>,
 }
 
 /// A request that is being decoded.
@@ -41,7 +54,6 @@ struct Active<'a> {
     request: &'a Request,
     /// Where the request has stop strings.
     watch: Option<(&'a TextTokenizer, StopText)>,
-    caches: Vec<KvCache>,
     /// The actions so far; the last was not run yet.
     ids: Vec<u32>,
     position: u32,
@@ -135,14 +147,14 @@ fn truncation(controls: &Controls) -> Truncation {
 }
 
 /// One sample a request, in their order.
-pub(crate) fn sample(
-    model: &Model,
+pub(crate) fn sample<E: Engine>(
+    engine: E,
     limits: Limits,
     prompts: Prompts,
     tokenizer: Option<&TextTokenizer>,
     requests: &[Request],
 ) -> Result<Vec<Sample>, PolicyError> {
-    let mut groups: Vec<Shared> = Vec::new();
+    let mut groups: Vec<Shared<E::Prefilled>> = Vec::new();
     let mut by_context: HashMap<&[u32], usize> = HashMap::new();
     let mut group_of = Vec::with_capacity(requests.len());
     for request in requests {
@@ -161,14 +173,12 @@ pub(crate) fn sample(
         group_of.push(group);
     }
     Decoder {
-        model,
+        engine,
+        vocabulary: limits.vocabulary,
         tokenizer,
         requests,
         groups,
         group_of,
-        buffers: Buffers::default(),
-        logits: Vec::new(),
-        scratch: Vec::new(),
         done: requests.iter().map(|_| None).collect(),
     }
     .run()
@@ -188,26 +198,27 @@ fn check_controls(controls: &Controls, limits: Limits, tokenizer: Option<&TextTo
     Ok(())
 }
 
-struct Decoder<'a> {
-    model: &'a Model<'a>,
+struct Decoder<'a, E: Engine> {
+    engine: E,
+    vocabulary: usize,
     tokenizer: Option<&'a TextTokenizer>,
     requests: &'a [Request],
-    groups: Vec<Shared<'a>>,
+    groups: Vec<Shared<'a, E::Prefilled>>,
     group_of: Vec<usize>,
-    buffers: Buffers,
-    logits: Vec<f32>,
-    scratch: Vec<f32>,
     done: Vec<Option<Sample>>,
 }
 
-impl<'a> Decoder<'a> {
+/// A row of the batch: the request, and what the engine has of it.
+type Pair<'a, E> = (Active<'a>, <E as Engine>::Row);
+
+impl<'a, E: Engine> Decoder<'a, E> {
     fn run(mut self) -> Result<Vec<Sample>, PolicyError> {
-        let mut active: Vec<Active<'a>> = Vec::with_capacity(BATCH);
+        let mut active: Vec<Pair<'a, E>> = Vec::with_capacity(E::BATCH);
         let mut next = 0;
         while next < self.requests.len() || !active.is_empty() {
-            let free = BATCH - active.len();
+            let free = E::BATCH - active.len();
             // Prefill a few requests at a time, not one for each that leaves.
-            if next < self.requests.len() && (free >= BATCH / 4 || active.is_empty()) {
+            if next < self.requests.len() && (free >= E::BATCH / 4 || active.is_empty()) {
                 let until = (next + free).min(self.requests.len());
                 self.prefill(next..until);
                 for index in next..until {
@@ -242,30 +253,13 @@ impl<'a> Decoder<'a> {
 
     fn prefill_together(&mut self, now: &[usize]) {
         let contexts: Vec<&[u32]> = now.iter().map(|&group| self.groups[group].context).collect();
-        let (pack, places) = Pack::of_contexts(&contexts);
-        let attention = self.model.architecture.layer.attention;
-        let width = attention.kv_heads * attention.head_dim;
-        let mut caches: Vec<Vec<KvCache>> = vec![Vec::new(); now.len()];
-        self.model.run_pack(&mut self.buffers, &pack, |projected| {
-            for (caches, places) in caches.iter_mut().zip(&places) {
-                let length = places.iter().map(Range::len).sum();
-                let mut cache = KvCache::new(self.model.attention_shape(projected.layer), length);
-                for place in places {
-                    let range = place.start * width..place.end * width;
-                    cache.extend(&projected.keys[range.clone()], &projected.values[range]);
-                }
-                caches.push(cache);
-            }
-        });
-        let vocabulary = self.model.architecture.vocabulary;
-        let logits = self.model.logits(&mut self.buffers, &pack.scored, &mut self.logits);
-        for ((&group, caches), logits) in now.iter().zip(caches).zip(logits.chunks_exact(vocabulary)) {
-            self.groups[group].prefilled = Some(Rc::new(Prefilled { caches, logits: logits.to_vec() }));
+        for (&group, prefilled) in now.iter().zip(self.engine.prefill(&contexts)) {
+            self.groups[group].prefilled = Some(Rc::new(prefilled));
         }
     }
 
     /// Takes a request into the batch with its first action drawn, or ends it there.
-    fn enter(&mut self, index: usize, active: &mut Vec<Active<'a>>) -> Result<(), PolicyError> {
+    fn enter(&mut self, index: usize, active: &mut Vec<Pair<'a, E>>) -> Result<(), PolicyError> {
         let request = &self.requests[index];
         let controls = &request.controls;
         let is_drawn = matches!(controls.decoding, Decoding::Temperature(_));
@@ -278,7 +272,6 @@ impl<'a> Decoder<'a> {
             index,
             request,
             watch: self.tokenizer.filter(|_| !controls.stop_texts.is_empty()).map(|it| (it, StopText::default())),
-            caches: Vec::new(),
             ids: Vec::new(),
             position: context as u32,
             sample: Sample {
@@ -294,12 +287,11 @@ impl<'a> Decoder<'a> {
         };
         if let Some(prefilled) = prefilled
             && controls.max_actions > 0
-            && entering.draw(&prefilled.logits)?
+            && entering.draw(E::logits(&prefilled))?
         {
             // The last action is drawn and never run.
-            let capacity = context + controls.max_actions - 1;
-            entering.caches = prefilled.caches.iter().map(|cache| cache.extended(capacity)).collect();
-            active.push(entering);
+            let row = self.engine.begin(&prefilled, context + controls.max_actions - 1);
+            active.push((entering, row));
         } else {
             self.done[index] = Some(entering.sample);
         }
@@ -307,36 +299,19 @@ impl<'a> Decoder<'a> {
     }
 
     /// Runs the last token of every row and draws the next.
-    fn step(&mut self, active: &mut Vec<Active<'a>>) -> Result<(), PolicyError> {
-        let attention = self.model.architecture.layer.attention;
-        let (q_width, kv_width) = (attention.query_heads * attention.head_dim, attention.kv_heads * attention.head_dim);
-        let tokens: Vec<u32> = active.iter().map(|row| row.ids[row.ids.len() - 1]).collect();
-        let positions: Vec<u32> = active.iter().map(|row| row.position).collect();
-        let scratch = &mut self.scratch;
-        self.model.run(&mut self.buffers, &tokens, &positions, |projected, out| {
-            let keys = projected.keys.chunks_exact(kv_width);
-            let values = projected.values.chunks_exact(kv_width);
-            let queries = projected.queries.chunks_exact(q_width);
-            let outs = out.chunks_exact_mut(q_width);
-            for ((((row, key), value), query), out) in active.iter_mut().zip(keys).zip(values).zip(queries).zip(outs) {
-                let cache = &mut row.caches[projected.layer];
-                cache.push(key, value);
-                attend(query, cache, cache.shape(), scratch, out);
-            }
-        });
-        let every: Vec<u32> = (0..active.len() as u32).collect();
-        let vocabulary = self.model.architecture.vocabulary;
-        let logits = self.model.logits(&mut self.buffers, &every, &mut self.logits);
+    fn step(&mut self, active: &mut Vec<Pair<'a, E>>) -> Result<(), PolicyError> {
+        let tokens: Vec<u32> = active.iter().map(|(row, _)| row.ids[row.ids.len() - 1]).collect();
+        let positions: Vec<u32> = active.iter().map(|(row, _)| row.position).collect();
+        let logits = self.engine.step(active.iter_mut().map(|(_, row)| row).collect(), &tokens, &positions);
         let mut going = Vec::with_capacity(active.len());
-        for (row, logits) in active.iter_mut().zip(logits.chunks_exact(vocabulary)) {
+        for ((row, _), logits) in active.iter_mut().zip(logits.chunks_exact(self.vocabulary)) {
             row.position += 1;
             going.push(row.draw(logits)?);
         }
-        for (mut row, going) in std::mem::take(active).into_iter().zip(going) {
+        for ((row, held), going) in std::mem::take(active).into_iter().zip(going) {
             if going {
-                active.push(row);
+                active.push((row, held));
             } else {
-                row.caches.clear();
                 self.done[row.index] = Some(row.sample);
             }
         }

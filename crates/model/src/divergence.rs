@@ -53,6 +53,17 @@ pub(crate) enum Column {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Measured(pub Vec<(Column, KeptRows)>);
 
+impl Measured {
+    /// Those of some of the rows.
+    pub(crate) fn part(&self, rows: &Range<usize>) -> Self {
+        let part = |(column, all): &(Column, KeptRows)| {
+            let rows = all.rows.start + rows.start..all.rows.start + rows.end;
+            (*column, KeptRows { kept: Arc::clone(&all.kept), rows })
+        };
+        Self(self.0.iter().map(part).collect())
+    }
+}
+
 /// What `against` holds of all samples of a call.
 pub(crate) struct Read(Vec<(Column, Arc<Kept>)>);
 

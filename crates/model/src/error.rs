@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 
-use crate::selection::SelectionError;
+use crate::{device::DeviceError, selection::SelectionError};
 
 /// Why a model could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,8 @@ pub enum ModelError {
     Weights(#[from] WeightsError),
     #[error(transparent)]
     Selection(#[from] SelectionError),
+    #[error(transparent)]
+    Device(#[from] DeviceError),
 }
 
 /// The directory, its configuration or its tokenizer is missing, broken or unsupported.

@@ -25,6 +25,7 @@ use crate::{
     pack::{Limits, Prompts},
     rope::Rotations,
     selection::{Selection, SelectionError},
+    slice_engine::SliceEngine,
     slices::{Buffers, Model},
     stored::show,
     tokenizer::TextTokenizer,
@@ -267,6 +268,32 @@ impl TextPolicy {
         Sink::new((0..self.weights.count()).map(length))
     }
 
+    /// [`Policy::duplicate`].
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self::assemble(
+            self.architecture.clone(),
+            self.parameters.clone(),
+            self.weights.duplicate(),
+            self.adapter.clone(),
+            self.assets.clone(),
+            self.tokenizer.clone(),
+        );
+        Self { base_assets: self.base_assets.clone(), written: self.written, prompts: self.prompts, ..copy }
+    }
+
+    /// [`Policy::reference`]: the base alone where an adapter has not begun, which shares every number; else a copy of what is
+    /// trained.
+    pub(crate) fn as_reference(&self) -> Self {
+        if self.adapter.is_none() || !self.is_base() {
+            return self.copy();
+        }
+        let parameters = self.architecture.parameters();
+        let weights = self.weights.first(&parameters);
+        let (architecture, tokenizer) = (self.architecture.clone(), self.tokenizer.clone());
+        let base = Self::assemble(architecture, parameters, weights, None, self.assets.clone(), tokenizer);
+        base.with_prompts(self.prompts)
+    }
+
     /// Whether every adapter adds 0, as it does at its start.
     fn is_base(&self) -> bool {
         let adapters = self.parameters.layers.iter().flat_map(|layer| layer.projections()).filter_map(|p| p.adapter);
@@ -296,7 +323,8 @@ fn tokenizer_of(
 
 impl Sampler for TextPolicy {
     fn sample(&self, requests: &[Request]) -> Result<Vec<Sample>, PolicyError> {
-        decoder::sample(&self.model(), self.limits(), self.prompts, self.tokenizer.as_ref(), requests)
+        let engine = SliceEngine::new(self.model());
+        decoder::sample(engine, self.limits(), self.prompts, self.tokenizer.as_ref(), requests)
     }
 
     fn position_limit(&self) -> Option<usize> {
@@ -400,26 +428,10 @@ impl Policy for TextPolicy {
     }
 
     fn duplicate(&self) -> Box<dyn Policy> {
-        let copy = Self::assemble(
-            self.architecture.clone(),
-            self.parameters.clone(),
-            self.weights.duplicate(),
-            self.adapter.clone(),
-            self.assets.clone(),
-            self.tokenizer.clone(),
-        );
-        Box::new(Self { base_assets: self.base_assets.clone(), written: self.written, prompts: self.prompts, ..copy })
+        Box::new(self.copy())
     }
 
-    /// The base alone where an adapter has not begun: it shares every number. Else a copy of what is trained.
     fn reference(&self) -> Box<dyn Policy> {
-        if self.adapter.is_none() || !self.is_base() {
-            return self.duplicate();
-        }
-        let parameters = self.architecture.parameters();
-        let weights = self.weights.first(&parameters);
-        let (architecture, tokenizer) = (self.architecture.clone(), self.tokenizer.clone());
-        let base = Self::assemble(architecture, parameters, weights, None, self.assets.clone(), tokenizer);
-        Box::new(base.with_prompts(self.prompts))
+        Box::new(self.as_reference())
     }
 }

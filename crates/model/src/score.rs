@@ -103,7 +103,7 @@ impl TextPolicy {
     }
 }
 
-fn check_temperature(spec: RowSpec) -> Result<f32, PolicyError> {
+pub(crate) fn check_temperature(spec: RowSpec) -> Result<f32, PolicyError> {
     let t = spec.temperature;
     if t.is_finite() && t > 0.0 {
         return Ok(t);
@@ -112,7 +112,7 @@ fn check_temperature(spec: RowSpec) -> Result<f32, PolicyError> {
 }
 
 /// Cuts samples into runs of about [`SCORED_TOGETHER`] tokens, at least one sample each.
-fn runs<'s>(samples: &'s [&'s Sample]) -> Vec<&'s [&'s Sample]> {
+pub(crate) fn runs<'s>(samples: &'s [&'s Sample]) -> Vec<&'s [&'s Sample]> {
     let mut runs = Vec::new();
     let (mut from, mut tokens) = (0, 0);
     for (at, sample) in samples.iter().enumerate() {
@@ -133,7 +133,7 @@ fn runs<'s>(samples: &'s [&'s Sample]) -> Vec<&'s [&'s Sample]> {
 }
 
 /// Deals out packed columns to samples, the first of which is sample `first` of the call.
-fn deal(
+pub(crate) fn deal(
     counts: &[usize],
     first: usize,
     packed: HeadRows,

@@ -12,8 +12,8 @@ use cohort_env::{
 };
 use cohort_hub::{Hub, HubError, Reference, Settings};
 use cohort_model::{
-    AdapterConfig, Architecture, Blueprint, ConfigError, ModelError, Opening, Selection, TextPolicy, TextTokenizer,
-    arithmetic_tokenizer, characters_tokenizer,
+    AdapterConfig, Architecture, Blueprint, ConfigError, DeviceError, DevicePolicy, ModelError, Opening, Selection,
+    TextPolicy, TextTokenizer, arithmetic_tokenizer, characters_tokenizer,
 };
 use cohort_rollout::Rounds;
 
@@ -131,7 +131,19 @@ pub fn setup(recipe: &Recipe, places: &Places) -> Result<Setup, Error> {
     let policy = policy(recipe, places)?;
     let masks = masks(recipe, &policy, places)?;
     let world = world(recipe, &policy, places)?;
-    Ok(Setup { policy: Box::new(policy), world, masks })
+    Ok(Setup { policy: on_device(recipe, policy)?, world, masks })
+}
+
+/// The policy where the recipe wants it.
+fn on_device(recipe: &Recipe, policy: TextPolicy) -> Result<Box<dyn Policy>, Error> {
+    if recipe.device.is_host() {
+        return Ok(Box::new(policy));
+    }
+    let refused = |error: DeviceError| {
+        let hint = "set device = \"cpu\", or what `cohort doctor` lists";
+        recipe.refuse("device", &format!("cannot be used: {error}"), &format!("\"{}\"", recipe.device), hint)
+    };
+    Ok(Box::new(DevicePolicy::open(policy, recipe.device).map_err(refused)?))
 }
 
 /// What a recipe's masks are made from, where it names an earlier run. Without a stage before the rl stage the policy is its

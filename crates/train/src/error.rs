@@ -93,7 +93,7 @@ impl Error {
             Error::Hub { source, .. } if source.is_of_the_name() => 2,
             Error::Hub { .. } => 3,
             Error::Task(_) => 3,
-            Error::Model(ModelError::Selection(_)) => 2,
+            Error::Model(ModelError::Selection(_) | ModelError::Device(_)) => 2,
             Error::Model(ModelError::Config(_)) => 3,
             Error::Model(ModelError::Weights(_)) => 5,
             Error::NoSignal { .. } => 4,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use cohort_core::{Precision, Sampler, Stream};
-use cohort_model::{Opening, Prompts, Selection, TextPolicy};
+use cohort_model::{Device, Opening, Prompts, Selection, TextPolicy};
 use cohort_train::{
     Workers,
     bench::{Lengths, StepBench, StepReport},
@@ -74,6 +74,9 @@ pub struct Step {
     /// Threads; one a core unless told
     #[arg(long, value_name = "N", value_parser = positive())]
     workers: Option<u32>,
+    /// Where the policy samples and is trained: `cohort doctor` lists what there is
+    #[arg(long, value_name = "NAME", default_value = "cpu")]
+    device: Device,
     /// Steps that count
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = positive())]
     steps: u32,
@@ -133,7 +136,8 @@ impl Step {
             max_new_tokens: self.max_new_tokens as usize,
             lengths: if self.natural { Lengths::Natural } else { Lengths::Fixed },
             steps: u64::from(self.steps),
-            workers: Workers::new(self.workers.map(|n| n as usize)),
+            workers: Workers::new(self.workers.map(|n| n as usize).or((!self.device.is_host()).then_some(1))),
+            device: self.device,
         };
         let report = bench.run(policy)?;
         match self.json {
@@ -204,6 +208,15 @@ fn words(report: &StepReport) -> String {
             report.gflops.sgemm_peak
         ),
     ];
+    if let Some(moved) = &report.bandwidth {
+        lines.push(format!(
+            "GB/s       sample {:.0} ({:.0} %) of {:.0}, on {}",
+            moved.sample,
+            100.0 * moved.share,
+            moved.copy_peak,
+            report.device
+        ));
+    }
     if let Some(bytes) = report.peak_rss_bytes {
         lines.push(format!("memory     {:.0} MB at the peak", bytes as f64 * 1e-6));
     }

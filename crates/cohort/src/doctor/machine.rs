@@ -9,6 +9,7 @@ use std::{
     thread,
 };
 
+use cohort_model::DeviceKind;
 use cohort_sandbox::{Given, Layer};
 use cohort_train::cold_start::cache_folder;
 use serde::Serialize;
@@ -25,7 +26,7 @@ pub struct Machine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cores: Option<usize>,
     pub memory: Memory,
-    /// Values that `device` may have in a recipe.
+    /// Values that `device` may have in a recipe: what this program was built with.
     pub devices: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<Folder>,
@@ -96,7 +97,7 @@ pub fn machine() -> Machine {
         cpu_level: cohort_kernels::level().name(),
         cores: thread::available_parallelism().ok().map(usize::from),
         memory: fs::read_to_string("/proc/meminfo").map(|text| memory(&text)).unwrap_or_default(),
-        devices: vec!["cpu"],
+        devices: DeviceKind::ALL.into_iter().filter(|kind| kind.is_built()).map(DeviceKind::name).collect(),
         cache: cache_folder(variable).map(|path| Folder { free_bytes: free_bytes(&path), path }),
         data: data_folder(variable("COHORT_DATA")),
         sandbox: sandbox(),

@@ -1,8 +1,12 @@
 //! The layers, written in [`Operators`].
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use burn::tensor::Tensor;
+use cohort_core::metric::{Metric, Metrics};
 
 use super::{attention::Layout, head::Targets, mixture::Routes, operators::Operators, rope::Rotation};
 use crate::{
@@ -13,12 +17,15 @@ use crate::{
     slices::Model,
 };
 
+/// [`Load::balance`] over the tokens of a pass, a mean over tokens.
+const LOAD_BALANCE: &str = "router_load_balance";
+
 /// The parts of a model over one pack. Run one after the other they are the forward pass.
 #[derive(Clone, Debug)]
-pub(super) struct Parts<'a> {
+pub(crate) struct Parts<'a> {
     pub model: Model<'a>,
     pub tokens: Arc<Vec<u32>>,
-    scored: Arc<Vec<u32>>,
+    pub scored: Arc<Vec<u32>>,
     pub targets: Arc<Targets>,
     /// Of the layers with and without a window, in their order.
     layouts: Vec<Arc<Layout>>,
@@ -30,13 +37,19 @@ pub(super) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    pub(super) fn new(model: Model<'a>, pack: &Pack, temperature: f32, measured: Measured) -> Self {
+    pub(crate) fn new(model: Model<'a>, pack: &Pack, temperature: f32, measured: Measured) -> Self {
         let attention = model.architecture.layer.attention;
         let count = model.parameters.layers.len();
-        let layout = |layer: usize| {
-            let (starts, after) = (Arc::clone(&pack.starts), Arc::clone(&pack.after));
-            Arc::new(Layout { shape: model.attention_shape(layer), starts, after })
-        };
+        let mut layouts: Vec<Arc<Layout>> = Vec::with_capacity(count);
+        for layer in 0..count {
+            // Layers that see as far share one.
+            let shape = model.attention_shape(layer);
+            let same = layouts.iter().find(|layout| layout.shape == shape).cloned();
+            layouts.push(same.unwrap_or_else(|| {
+                let (starts, after) = (Arc::clone(&pack.starts), Arc::clone(&pack.after));
+                Arc::new(Layout { shape, starts, after })
+            }));
+        }
         let table = model.rotations.table(pack.longest());
         let rotation = |heads: usize| {
             Arc::new(Rotation {
@@ -51,7 +64,7 @@ impl<'a> Parts<'a> {
             tokens: Arc::clone(&pack.tokens),
             scored: Arc::clone(&pack.scored),
             targets: Arc::new(Targets { ids: Arc::clone(&pack.ids), inverse_temperature: 1.0 / temperature, measured }),
-            layouts: (0..count).map(layout).collect(),
+            layouts,
             query_rotation: rotation(attention.query_heads),
             key_rotation: rotation(attention.kv_heads),
             eps: model.architecture.layer.norm_eps as f32,
@@ -60,12 +73,12 @@ impl<'a> Parts<'a> {
     }
 
     /// `[tokens, width]`.
-    pub(super) fn embed(&self, operators: &impl Operators) -> Tensor<2> {
+    pub(crate) fn embed(&self, operators: &impl Operators) -> Tensor<2> {
         operators.embed(self.model.parameters.embedding, &self.tokens)
     }
 
     /// `[tokens, width]`, from and to the residual stream.
-    pub(super) fn layer(&self, operators: &impl Operators, index: usize, x: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn layer(&self, operators: &impl Operators, index: usize, x: Tensor<2>) -> Tensor<2> {
         let places = &self.model.parameters.layers[index];
         let normed = operators.rms_norm(x.clone(), places.attention_norm, self.eps);
         let x = x + self.attention(operators, normed, places, &self.layouts[index]);
@@ -80,16 +93,34 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// How the layers with experts spread the rows.
-    pub(super) fn loads(&self) -> Vec<Load> {
-        self.loads.lock().unwrap_or_else(PoisonError::into_inner).iter().flatten().cloned().collect()
+    /// What there is to say of a pass: how evenly the layers with experts spread the rows.
+    pub(crate) fn metrics(&self) -> Metrics {
+        let loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut metrics = Metrics::default();
+        if let Some(balance) = Load::balance(&loads.iter().flatten().cloned().collect::<Vec<_>>()) {
+            let weight = self.tokens.len() as f64;
+            metrics.add(LOAD_BALANCE, Metric::Mean { total: balance * weight, weight });
+        }
+        metrics
+    }
+
+    /// What the head is given of the named rows.
+    pub(crate) fn hidden(&self, operators: &impl Operators, x: Tensor<2>, rows: &Arc<Vec<u32>>) -> Tensor<2> {
+        let picked = operators.pick(x, rows);
+        operators.rms_norm(picked, self.model.parameters.final_norm, self.eps)
     }
 
     /// `[actions, columns]`: logp, entropy and divergences, of all samples in their order.
     pub(super) fn rows(&self, operators: &impl Operators, x: Tensor<2>) -> Tensor<2> {
-        let picked = operators.pick(x, &self.scored);
-        let hidden = operators.rms_norm(picked, self.model.parameters.final_norm, self.eps);
+        let hidden = self.hidden(operators, x, &self.scored);
         operators.head(hidden, self.model.parameters.head, &self.targets)
+    }
+
+    /// Those of some actions.
+    pub(crate) fn rows_of(&self, operators: &impl Operators, x: Tensor<2>, actions: Range<usize>) -> Tensor<2> {
+        let hidden = self.hidden(operators, x, &Arc::new(self.scored[actions.clone()].to_vec()));
+        let targets = Arc::new(self.targets.part(actions));
+        operators.head(hidden, self.model.parameters.head, &targets)
     }
 
     fn attention(

@@ -1,7 +1,7 @@
 //! Log-probability and entropy of chosen ids, and exact divergences from kept distributions, without logits ever standing in
 //! memory.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use cohort_kernels::{self as kernels, Asked, Distributions, Divergence, HeadGradients, HeadShape, Team};
 
@@ -23,6 +23,12 @@ impl Targets {
     /// Columns of the head's output.
     pub(crate) fn columns(&self) -> usize {
         2 + self.measured.0.len()
+    }
+
+    /// Those of some rows.
+    pub(super) fn part(&self, rows: Range<usize>) -> Self {
+        let (ids, measured) = (self.ids[rows.clone()].to_vec(), self.measured.part(&rows));
+        Self { ids: Arc::new(ids), inverse_temperature: self.inverse_temperature, measured }
     }
 }
 

@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use cohort_core::{
-    Activations, Execution, Gradient, RowGradients, Tape,
-    metric::{Metric, Metrics},
-};
+use cohort_core::{Activations, Execution, Gradient, RowGradients, Tape, metric::Metrics};
 use cohort_kernels::Team;
 
 use super::{
@@ -14,16 +11,11 @@ use super::{
     held::Held,
     kernels::Kernels,
     operation::{matrix, slice, tensor, values},
+    row_gradients::packed,
     segment::{Segment, without_graph},
     sink::Sink,
 };
-use crate::{
-    divergence::{Column, Measured},
-    dropout::Dropout,
-    experts::Load,
-    pack::Pack,
-    slices::Model,
-};
+use crate::{divergence::Measured, dropout::Dropout, pack::Pack, slices::Model};
 
 /// The segments of a pass over a pack with at least one row.
 #[derive(Debug)]
@@ -101,29 +93,6 @@ impl<'a> GraphTape<'a> {
     pub(crate) fn rows(&self) -> Vec<f32> {
         self.graph.as_ref().map_or_else(Vec::new, |graph| slice(&values(graph.head.output())).to_vec())
     }
-
-    /// `[actions, columns]`, row-major: the derivatives for the same.
-    fn packed(&self, gradients: &[RowGradients]) -> Vec<f32> {
-        assert_eq!(gradients.len(), self.counts.len(), "row gradients for another number of samples");
-        let targets = self.graph.as_ref().map(|graph| &graph.pass.parts.targets);
-        let measured = targets.map_or(&[][..], |targets| &targets.measured.0);
-        let mut packed = Vec::with_capacity((2 + measured.len()) * self.counts.iter().sum::<usize>());
-        for (gradient, &count) in gradients.iter().zip(&self.counts) {
-            assert_eq!(gradient.logp.len(), count, "row gradients for another number of actions");
-            for action in 0..count {
-                let entropy = gradient.entropy.as_ref().map_or(0.0, |column| column[action]);
-                packed.extend([gradient.logp[action] as f32, entropy as f32]);
-                packed.extend(measured.iter().map(|(column, _)| {
-                    let derivatives = match column {
-                        Column::Old => &gradient.kl_old,
-                        Column::Reference => &gradient.kl_ref,
-                    };
-                    derivatives.as_ref().map_or(0.0, |column| column[action] as f32)
-                }));
-            }
-        }
-        packed
-    }
 }
 
 impl<'a> Graph<'a> {
@@ -165,22 +134,15 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// [`Load::balance`] over the tokens of a pass, a mean over tokens.
-const LOAD_BALANCE: &str = "router_load_balance";
-
 impl Tape for GraphTape<'_> {
     fn metrics(&self) -> Metrics {
-        let mut metrics = Metrics::default();
-        let Some(graph) = &self.graph else { return metrics };
-        if let Some(balance) = Load::balance(&graph.pass.parts.loads()) {
-            let weight = graph.pass.parts.tokens.len() as f64;
-            metrics.add(LOAD_BALANCE, Metric::Mean { total: balance * weight, weight });
-        }
-        metrics
+        self.graph.as_ref().map_or_else(Metrics::default, |graph| graph.pass.parts.metrics())
     }
 
     fn backward(mut self: Box<Self>, gradients: &[RowGradients]) -> Gradient {
-        let packed = self.packed(gradients);
+        let none = Measured::default();
+        let measured = self.graph.as_ref().map_or(&none, |graph| &graph.pass.parts.targets.measured);
+        let packed = packed(gradients, &self.counts, measured);
         if let Some(graph) = self.graph.take().filter(|_| packed.iter().any(|&g| g != 0.0)) {
             let columns = graph.pass.parts.targets.columns();
             let actions = packed.len() / columns;

@@ -13,9 +13,9 @@ use super::{
     held::Held,
     kernels::Kernels,
     mixture::Route,
-    operation::{slice, tensor, values},
+    operation::tensor,
     operators::Operators,
-    plain::Plain,
+    plain::{Constants, Leaves, Plain, Purpose, numbers, upload_all},
     rope::Rotation,
     sink::Sink,
     tape::GraphTape,
@@ -31,10 +31,6 @@ use crate::{
     slices::Model,
     weights::Weights,
 };
-
-fn numbers(tensor: Tensor<2>) -> Vec<f32> {
-    slice(&values(tensor)).to_vec()
-}
 
 fn random(count: usize, seed: u64) -> Vec<f32> {
     let dice = Stream::new(seed, "test").dice(0, 0, 0);
@@ -112,9 +108,11 @@ fn twins_at<const N: usize>(
         run(&Kernels { weights: &weights, sink: &sink, held: &held, team: Team::ALONE, dropout: None }, ours.clone()),
     );
     a.extend(sink.take().0);
-    let (plain, theirs) = (Plain::new(&weights, &Device::flex().autodiff()), leaves());
+    let device = Device::flex();
+    let (values, constants, theirs) = (upload_all(&weights, &device), Constants::new(&device), leaves());
+    let plain = Plain::new(Leaves::new(&values, Purpose::Training(&weights)), &constants);
     let (mut b, gradients) = pull(&theirs, run(&plain, theirs.clone()));
-    b.extend(plain.leaves.iter().map(|leaf| numbers(leaf.grad(&gradients).expect("a gradient"))));
+    b.extend(plain.into_leaves().iter().map(|(_, leaf)| numbers(leaf.grad(&gradients).expect("a gradient"))));
     assert_eq!(a.len(), b.len(), "{name}");
     for (i, (a, b)) in a.iter().zip(&b).enumerate() {
         close(&format!("{name} {}", if i == 0 { "output" } else { "gradient" }), tolerance, a, b);
@@ -334,15 +332,18 @@ fn whole_models() {
         let rows = tape.rows();
         let ours = Box::new(tape).backward(&gradients);
 
-        let (plain, parts) =
-            (Plain::new(&weights, &Device::flex().autodiff()), Parts::new(model, &pack, 0.8, Measured::default()));
+        let device = Device::flex();
+        let (values, constants) = (upload_all(&weights, &device), Constants::new(&device));
+        let plain = Plain::new(Leaves::new(&values, Purpose::Training(&weights)), &constants);
+        let parts = Parts::new(model, &pack, 0.8, Measured::default());
         let layers = 0..parameters.layers.len();
         let out = parts.rows(&plain, layers.fold(parts.embed(&plain), |x, index| parts.layer(&plain, index, x)));
         close("rows", 2e-5, &rows, &numbers(out.clone().inner()));
         let loss = out * Tensor::from_inner(tensor(super::operation::matrix(packed, pack.ids.len(), 2)));
-        let theirs = loss.sum().backward();
-        for ((info, ours), leaf) in parameters.infos.iter().zip(&ours.0).zip(&plain.leaves) {
-            close(&info.name, 1e-3, ours, &numbers(leaf.grad(&theirs).expect("a gradient")));
+        let (found, leaves) = (loss.sum().backward(), plain.into_leaves());
+        assert_eq!(leaves.len(), ours.0.len());
+        for ((info, ours), (_, leaf)) in parameters.infos.iter().zip(&ours.0).zip(leaves) {
+            close(&info.name, 1e-3, ours, &numbers(leaf.grad(&found).expect("a gradient")));
         }
     }
 }

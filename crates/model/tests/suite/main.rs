@@ -3,6 +3,7 @@
 mod adapters;
 mod common;
 mod controls;
+mod device;
 mod divergence;
 mod dropout;
 mod faults;

@@ -14,7 +14,7 @@ use cohort_core::{
 };
 use cohort_env::{Item, Origin, Split, Task, from_fn};
 use cohort_kernels::Team;
-use cohort_model::{Flops, Prompts, TextPolicy};
+use cohort_model::{Device, DevicePeak, DevicePolicy, Flops, ModelError, Prompts, TextPolicy};
 use serde::Serialize;
 use serde_json::Map;
 
@@ -57,6 +57,8 @@ pub struct StepBench {
     /// Steps that count; one before them does not.
     pub steps: u64,
     pub workers: Workers,
+    /// Where the policy samples and is trained.
+    pub device: Device,
 }
 
 /// Means over the steps; see the fields.
@@ -76,6 +78,23 @@ pub struct StepReport {
     /// Largest difference between sampler and trainer in a log-probability, in nats.
     pub logp_gap_max: f64,
     pub workers: usize,
+    /// Where the policy was.
+    pub device: Device,
+    /// Of a device beside the processor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<Bandwidth>,
+}
+
+/// What decoding moves, beside what a device moves at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Bandwidth {
+    /// GB/s of a copy in the device's memory, read and written, measured in the same run.
+    pub copy_peak: f64,
+    /// GB/s that sampling had to move at least: every weight once for each token of the longest completion of a batch, keys and values
+    /// of each token's past once.
+    pub sample: f64,
+    /// The latter as a share of the former.
+    pub share: f64,
 }
 
 /// Seconds of a step: means over the steps that count.
@@ -104,7 +123,7 @@ pub struct Phases {
     pub train: f64,
 }
 
-/// Arithmetic that was done, by the seconds of the phase (medians over the steps), beside what the machine gives.
+/// Arithmetic that was done, by the seconds of the phase (medians over the steps), beside what the machine, or the device, gives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct StepGflops {
     pub sample: f64,
@@ -119,6 +138,8 @@ struct Step {
     tokens: StepTokens,
     /// GFLOP of each phase.
     work: Phases,
+    /// GB that sampling moves at least.
+    moved: f64,
     gap: f64,
 }
 
@@ -130,14 +151,19 @@ struct Bench<'a> {
     division: Division,
     flops: Flops,
     prompts: Prompts,
+    /// Of all weights, and of the keys and values of a token.
+    weights: u64,
+    cached_token: u64,
 }
 
 impl StepBench {
     /// Measures steps of `policy`, whose weights are the worse for it.
     ///
     /// # Errors
-    /// What the policy refuses: prompts without ids, or longer than it has positions; a step that is not finite.
-    pub fn run(&self, mut policy: TextPolicy) -> Result<StepReport, Error> {
+    /// What the policy refuses: prompts without ids, or longer than it has positions; a step that is not finite. A device that cannot
+    /// be had.
+    pub fn run(&self, policy: TextPolicy) -> Result<StepReport, Error> {
+        let footprint = policy.footprint().unwrap_or_default();
         let bench = Bench {
             plan: self,
             world: self.world(&policy),
@@ -145,16 +171,35 @@ impl StepBench {
             division: self.division(&policy),
             flops: policy.flops(),
             prompts: policy.prompts(),
+            weights: footprint.weights,
+            cached_token: footprint.cached_token,
+        };
+        let mut peak = None;
+        let mut policy: Box<dyn Policy> = match self.device.is_host() {
+            true => Box::new(policy),
+            false => {
+                let policy = DevicePolicy::open(policy, self.device).map_err(ModelError::from)?;
+                peak = Some(policy.peak());
+                Box::new(policy)
+            }
         };
         let mut optimizer = Optimizer::new(OPTIMIZER, policy.parameters());
         let mut steps = Vec::new();
         for step in 0..=self.steps {
-            let measured = bench.step(&mut policy, &mut optimizer, step)?;
+            let measured = bench.step(policy.as_mut(), &mut optimizer, step)?;
             if step > 0 {
                 steps.push(measured);
             }
         }
-        Ok(report(&steps, peak::sgemm_peak(self.workers), self.workers))
+        let sgemm_peak = peak.map_or_else(|| peak::sgemm_peak(self.workers), |peak: DevicePeak| peak.gflops);
+        Ok(StepReport {
+            device: self.device,
+            bandwidth: peak.map(|peak| {
+                let sample = median(&steps, |step| step.moved / step.seconds.sample);
+                Bandwidth { copy_peak: peak.gigabytes, sample, share: sample / peak.gigabytes }
+            }),
+            ..report(&steps, sgemm_peak, self.workers)
+        })
     }
 
     /// Prompts and a reward of no weight in time: whether a completion has an even number of tokens.
@@ -216,7 +261,7 @@ fn groups_per_block() -> usize {
 }
 
 impl Bench<'_> {
-    fn step(&self, policy: &mut TextPolicy, optimizer: &mut Optimizer, step: u64) -> Result<Step, Error> {
+    fn step(&self, policy: &mut dyn Policy, optimizer: &mut Optimizer, step: u64) -> Result<Step, Error> {
         let started = Instant::now();
         let mut clocks = Clocks::default();
         let groups = self.sample(policy, step, &mut clocks)?;
@@ -235,11 +280,12 @@ impl Bench<'_> {
                 trained: derivatives.filter(|d| **d != 0.0).count() as f64,
             },
             work: self.work(&groups),
+            moved: self.moved(&groups),
             gap: Gap::of(behaviour.copied().zip(trained.copied())).max,
         })
     }
 
-    fn sample(&self, policy: &TextPolicy, step: u64, clocks: &mut Clocks) -> Result<Vec<Group>, Error> {
+    fn sample(&self, policy: &dyn Policy, step: u64, clocks: &mut Clocks) -> Result<Vec<Group>, Error> {
         let plan = self.plan;
         let sampling = Sampling {
             decoding: Decoding::Temperature(1.0),
@@ -248,7 +294,7 @@ impl Bench<'_> {
             step,
             policy_version: step,
             split: Split::Train,
-            blocks: Blocks::Workers,
+            blocks: if plan.device.is_host() { Blocks::Workers } else { Blocks::Whole },
             ledger: None,
         };
         let first = step as usize * plan.prompts_per_step;
@@ -259,7 +305,7 @@ impl Bench<'_> {
 
     fn update(
         &self,
-        policy: &mut TextPolicy,
+        policy: &mut dyn Policy,
         optimizer: &mut Optimizer,
         groups: &[Group],
         step: u64,
@@ -288,6 +334,15 @@ impl Bench<'_> {
                 Ok(pass)
             }
         }
+    }
+
+    /// GB that decoding moves at least, with all samples in one batch.
+    fn moved(&self, groups: &[Group]) -> f64 {
+        let samples = || groups.iter().flat_map(Group::samples);
+        let fed = |sample: &Sample| sample.actions.len().saturating_sub(1);
+        let steps = samples().map(fed).max().unwrap_or(0) as u64;
+        let seen: usize = samples().map(|sample| (1..=fed(sample)).map(|at| context(sample) + at).sum::<usize>()).sum();
+        (steps * self.weights + seen as u64 * self.cached_token) as f64 * 1e-9
     }
 
     /// GFLOP that the phases did.
@@ -353,6 +408,8 @@ fn report(steps: &[Step], sgemm_peak: f64, workers: Workers) -> StepReport {
         peak_rss_bytes: peak_rss_bytes(),
         logp_gap_max: steps.iter().map(|step| step.gap).fold(0.0, f64::max),
         workers: workers.count(),
+        device: Device::CPU,
+        bandwidth: None,
     }
 }
 

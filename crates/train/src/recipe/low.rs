@@ -18,7 +18,7 @@ use cohort_env::{
     Codec, Limits, Sandbox, Task, TaskError, task::arithmetic::Arithmetic, task::dataset::Data,
     verifier::VerifierConfig,
 };
-use cohort_model::{ExpertsBlueprint, Prompts, Selection};
+use cohort_model::{Device, ExpertsBlueprint, Prompts, Selection};
 use cohort_rollout::{HintConfig, RoundConfig, ServerConfig, StrategyConfig};
 use cohort_zoo::{
     claim::Claim,
@@ -38,7 +38,8 @@ pub struct Low {
     pub about: String,
     /// Seeds the rl stage: prompt order, sampling, its evaluations.
     pub seed: u64,
-    /// Where tensors live.
+    /// Where the policy's passes run, sampling and training alike: `cpu`, or a GPU that this program was built with (`vulkan`, `wgpu`, `metal`,
+    /// `cuda`, `rocm`; `cuda:1` is the second). The optimizer, rewards and everything else are on the processor.
     pub device: Device,
     /// In order. `rl` alone unless told.
     pub stages: Option<Vec<StageName>>,
@@ -80,15 +81,6 @@ pub struct Low {
     /// Of a zoo recipe: what is claimed, against which baseline, and how that is judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
-}
-
-/// Where tensors live.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Device {
-    /// The processor.
-    #[default]
-    Cpu,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

@@ -15,7 +15,7 @@ use cohort_core::{
     schedule::Schedule,
 };
 use cohort_env::{Sandbox, task::dataset::Data, verifier::VerifierConfig};
-use cohort_model::{Prompts, Selection};
+use cohort_model::{Device, Prompts, Selection};
 use cohort_rollout::{HintConfig, RoundConfig, Rounds, ServerConfig, StrategyConfig};
 use cohort_zoo::{claim::Claim, system::System};
 use sha2::{Digest, Sha256};
@@ -41,6 +41,8 @@ pub struct Recipe {
     pub name: String,
     pub about: String,
     pub seed: u64,
+    /// Where the policy's passes run.
+    pub device: Device,
     pub policy: PolicySource,
     pub trained: Trained,
     /// What its products are computed in.
@@ -197,7 +199,7 @@ impl Recipe {
         Self::from_source(Source::read(path, overrides)?, seed)
     }
 
-    /// A recipe as the task of another model: its policy is `directory`, whatever it names.
+    /// A recipe as the task of another model: its policy is `directory` on the processor, whatever it names.
     pub fn of_text_for_model(
         name: &str,
         text: &str,
@@ -206,6 +208,7 @@ impl Recipe {
     ) -> Result<Self, RecipeError> {
         let mut source = Source::parse(name.to_owned(), text.to_owned(), overrides)?;
         source.low.policy = PolicySection { model: Some(directory.to_owned()), ..PolicySection::default() };
+        source.low.device = Device::CPU;
         // Nothing is trained, so it need not be said at which distribution.
         source.low.objective.at.get_or_insert_default();
         Self::from_source(source, None)
@@ -271,6 +274,12 @@ impl Recipe {
                     .to_owned(),
             );
         }
+        if !self.device.is_host() {
+            notes.push(format!(
+                "the policy's passes run on {}: a run on it is as repeatable as its kernels are, and differs from one on the processor by rounding",
+                self.device
+            ));
+        }
         if self.reward.sandbox == Sandbox::None {
             notes.push("reward.sandbox is none: generated programs run with the rights of this user".to_owned());
         }
@@ -300,12 +309,17 @@ impl Recipe {
         notes
     }
 
-    /// How the prompts of a step are dealt out: a server draws all of them at once.
+    /// How the prompts of a step are dealt out: a server and a device draw all of them at once.
     pub(crate) fn blocks(&self) -> Blocks {
-        match self.rollout.sampler {
-            SamplerSource::Own => Blocks::Workers,
-            SamplerSource::Server(_) => Blocks::Whole,
+        match (&self.rollout.sampler, self.device.is_host()) {
+            (SamplerSource::Own, true) => Blocks::Workers,
+            (SamplerSource::Own, false) | (SamplerSource::Server(_), _) => Blocks::Whole,
         }
+    }
+
+    /// The threads that the recipe asks for: one where all wait for one device. `None`: one a core.
+    pub(crate) fn workers(&self) -> Option<usize> {
+        self.train.workers.or((!self.device.is_host()).then_some(1))
     }
 
     /// What is claimed of it, and of which system it is.
@@ -390,6 +404,7 @@ impl Recipe {
         // A mask is of the rl stage alone; without one all is trained.
         let train = self.low.policy.train.clone().filter(|train| !matches!(train, Selection::Mask(_) | Selection::All));
         let part = Low {
+            device: self.low.device,
             policy: PolicySection { train, ..self.low.policy.clone() },
             task: self.low.task.clone(),
             data: self.low.data.clone(),

@@ -146,7 +146,7 @@ pub fn train(recipe: &Recipe, setup: Setup, options: &Options, observer: &mut dy
     {
         return read_summary(&options.run_dir);
     }
-    let workers = Workers::new(options.workers.or(recipe.train.workers));
+    let workers = Workers::new(options.workers.or(recipe.workers()));
     let start = origin_sum(setup.policy.as_ref(), workers)?;
     let origin = match setup.masks.changed() {
         Some(changed) => format!("{start} masked by {}", origin_sum(changed, workers)?),

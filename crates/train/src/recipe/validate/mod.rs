@@ -8,6 +8,7 @@ mod rollout;
 use std::collections::BTreeMap;
 
 use cohort_core::{
+    Precision,
     advantage::Scope,
     curriculum::Defer,
     objective::{RowsAt, Surrogate},
@@ -34,6 +35,7 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
     if i64::try_from(low.seed).is_err() {
         return check.fail("seed", &format!("must be at most {}", i64::MAX), low.seed, "TOML has no larger integers");
     }
+    device(&check, low)?;
     let policy = policy(&check, low)?;
     let trained = trained(&check, low)?;
     let task = task(&check, low)?;
@@ -62,6 +64,7 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
         name: low.name.clone(),
         about: low.about.clone(),
         seed: low.seed,
+        device: low.device,
         policy,
         trained,
         compute: low.policy.compute,
@@ -81,6 +84,36 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
         correct,
         low,
     })
+}
+
+/// The device is built in, and nothing is asked of it that the processor alone does.
+fn device(check: &Check<'_>, low: &Low) -> Result<(), RecipeError> {
+    let (device, objective) = (low.device, &low.objective);
+    if !device.kind.is_built() {
+        let name = device.kind.name();
+        let hint = format!(
+            "build it in with `cargo build --release --features {name}`; `cohort doctor` lists the devices of a program"
+        );
+        return check.fail(
+            "device",
+            "names a device that this program was built without",
+            format!("\"{device}\""),
+            &hint,
+        );
+    }
+    if device.is_host() {
+        return Ok(());
+    }
+    let hint =
+        format!("leave it away, or set device = \"cpu\"; {device} runs products in f32 and rows of logp and entropy");
+    if low.policy.compute != Precision::F32 {
+        return check.fail("policy.compute", &format!("is not known to {device}"), "\"bf16\"", &hint);
+    }
+    if objective.reads_kl_old() || objective.reads_kl_ref() {
+        let problem = format!("measures an exact divergence, which {device} does not");
+        return check.fail("objective", &problem, "one that reads kl_old or kl_ref", &hint);
+    }
+    Ok(())
 }
 
 fn task(check: &Check<'_>, low: &Low) -> Result<TaskSource, RecipeError> {

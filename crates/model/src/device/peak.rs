@@ -1,0 +1,53 @@
+//! What a device gives at most, to be a share of.
+
+use std::time::Instant;
+
+use burn::tensor::{Device as BurnDevice, Tensor};
+
+use super::policy::DevicePolicy;
+
+/// Measured on a device, the best of a few rounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DevicePeak {
+    /// GFLOP/s of Burn's product of two square matrices in f32: what products of its backend come to, which is less than the
+    /// device's own figure.
+    pub gflops: f64,
+    /// GB/s of a copy in its memory, read and written.
+    pub gigabytes: f64,
+}
+
+/// Rows and columns of the product; a software device takes seconds for it.
+const SIZE: usize = 1024;
+/// Numbers that are copied: 256 MB, more than any cache.
+const COPIED: usize = 1 << 26;
+const ROUNDS: usize = 3;
+/// Calls of a round, which waits once.
+const CALLS: usize = 4;
+
+impl DevicePolicy {
+    /// Measures the device.
+    pub fn peak(&self) -> DevicePeak {
+        let _alone = self.alone();
+        let device = self.device();
+        let a = Tensor::<2>::ones([SIZE, SIZE], device) * 0.5;
+        let x = Tensor::<1>::ones([COPIED], device);
+        DevicePeak {
+            gflops: (2 * SIZE * SIZE * SIZE) as f64 * rate(device, || a.clone().matmul(a.clone())),
+            gigabytes: (2 * COPIED * size_of::<f32>()) as f64 * rate(device, || x.clone() + 1.0),
+        }
+    }
+}
+
+/// 1e-9 calls a second.
+fn rate<const D: usize>(device: &BurnDevice, call: impl Fn() -> Tensor<D>) -> f64 {
+    let wait = || device.sync().unwrap_or_else(|error| panic!("the device failed: {error}"));
+    drop(call());
+    wait();
+    let round = |_| {
+        let start = Instant::now();
+        (0..CALLS).for_each(|_| drop(call()));
+        wait();
+        CALLS as f64 / start.elapsed().as_secs_f64() * 1e-9
+    };
+    (0..ROUNDS).map(round).fold(0.0, f64::max)
+}
