@@ -303,6 +303,34 @@ proptest! {
 }
 
 #[test]
+fn who_is_interrupted_answers_what_is_there() {
+    let styles = vec![Style { interrupted: 0.5, repeats: [0, 2], ..Style::default() }];
+    let levels = vec![Level { operands: [2, 7], ..level(vec![Operator::Add, Operator::Subtract]) }];
+    let task = chains(Chains { train: 2000, dev: 0, test: 0, levels, styles, ..Chains::default() });
+    let (mut all, mut cut) = (0, 0);
+    for item in &task.train {
+        let text = item.prompt.strip_suffix('=').unwrap();
+        let (right, value) = worked(text, &plan(text));
+        let (thought, said) = column(item, "solution").strip_prefix("<think>").unwrap().split_once("</think>").unwrap();
+        let said = said.strip_prefix("<answer>").unwrap().strip_suffix("</answer>").unwrap();
+        let whole = [right.clone(), vec![right.last().unwrap().clone(); 2]].concat().join(",");
+        assert!(whole.starts_with(thought), "{thought}");
+        all += 1;
+        if said == value.to_string() {
+            continue;
+        }
+        cut += 1;
+        // The number behind an equals sign that the thought ends on, or the result of the last step before.
+        let steps: Vec<&str> = thought.split(',').collect();
+        let results = steps.iter().rev().filter_map(|step| step.split_once('='));
+        let latest = results.map(|(_, result)| result).find(|result| !result.is_empty() && *result != "-");
+        assert_eq!(said, latest.unwrap_or(text.split(['+', '-']).next().unwrap()), "{thought}");
+    }
+    // A cut behind the answer changes nothing.
+    assert!(cut > all / 5 && cut < all / 2, "{cut} of {all}");
+}
+
+#[test]
 fn a_slip_in_every_step_by_itself_makes_long_expressions_hard() {
     let levels = vec![Level { operands: [5, 5], ..Level::default() }];
     let styles = vec![Style { slip: 0.3, ..Style::default() }];

@@ -451,6 +451,7 @@ fn what_cannot_be_made_is_refused_with_its_key() {
         (of_style(Style { filler: f64::NAN, ..Style::default() }), "task.chains.styles.filler"),
         (of_style(Style { share: -1.0, ..Style::default() }), "task.chains.styles.share"),
         (of_style(Style { slip: -0.5, ..Style::default() }), "task.chains.styles.slip"),
+        (of_style(Style { interrupted: 2.0, ..Style::default() }), "task.chains.styles.interrupted"),
         (of_style(Style { misplanned: 2.0, ..Style::default() }), "task.chains.styles.misplanned"),
         (of_style(Style { repeats: [3, 1], ..Style::default() }), "task.chains.styles.repeats"),
         (of_shown(Shown { share: 1.5, ..Shown::default() }), "task.chains.shown.share"),

@@ -52,6 +52,10 @@ pub struct Style {
     pub unboxed: f64,
     /// The probability that a solution breaks off inside its steps, without an answer: `<think>4+7=11,1`.
     pub truncated: f64,
+    /// The probability that the thought is left inside its steps and the latest result in it, as far as it is written, is the
+    /// answer (the first operand before there is one): `<think>4+7=11,1</think><answer>11</answer>`.
+    #[serde(skip_serializing_if = "is_none")]
+    pub interrupted: f64,
 }
 
 fn is_none(probability: &f64) -> bool {
@@ -75,6 +79,7 @@ impl Default for Style {
             filler: 0.0,
             unboxed: 0.0,
             truncated: 0.0,
+            interrupted: 0.0,
         }
     }
 }
@@ -88,6 +93,7 @@ impl Style {
         items::in_unit(key("misplanned"), self.misplanned)?;
         items::in_unit(key("unboxed"), self.unboxed)?;
         items::in_unit(key("truncated"), self.truncated)?;
+        items::in_unit(key("interrupted"), self.interrupted)?;
         if !(0.0..=1000.0).contains(&self.filler) {
             return Err(items::refused(
                 key("filler"),
@@ -162,11 +168,24 @@ impl Style {
             thought.truncate(1 + draw.below(thought.len() as u64) as usize);
             return format!("{plan}<think>{thought}");
         }
+        if self.interrupted > 0.0 && draw.chance(self.interrupted) && !thought.is_empty() {
+            thought.truncate(1 + draw.below(thought.len() as u64) as usize);
+            let first = expression.operands.first().map(i64::to_string).unwrap_or_default();
+            let answer = latest(&thought).unwrap_or(&first);
+            return format!("{plan}<think>{thought}</think><answer>{answer}</answer>");
+        }
         match draw.chance(self.unboxed) {
             true => format!("{plan}<think>{thought}</think>{answer}"),
             false => format!("{plan}<think>{thought}</think><answer>{answer}</answer>"),
         }
     }
+}
+
+/// What stands behind the last equals sign that a number follows, as far as it is written.
+fn latest(thought: &str) -> Option<&str> {
+    let number = |behind: &'_ str| behind.find(|c: char| c != '-' && !c.is_ascii_digit()).unwrap_or(behind.len());
+    let numbers = thought.split('=').skip(1).map(|behind| &behind[..number(behind)]);
+    numbers.filter(|number| number.ends_with(|c: char| c.is_ascii_digit())).last()
 }
 
 /// By how much a step is off: at most 9, either way.
