@@ -1,8 +1,12 @@
 //! How much arithmetic a pass is: what speed is a share of.
 
+use cohort_core::Sample;
+
 use crate::{
     config::Architecture,
     layer::{FeedShape, Mixture},
+    pack::Prompts,
+    prefix_tree::PrefixTree,
 };
 
 /// Floating-point operations of a forward pass, a multiply-add as two; norms, rotations and softmaxes are not counted. A way back
@@ -42,6 +46,27 @@ impl Flops {
         let pairs = new * before + new * (new + 1) / 2;
         self.token * new as f64 + self.pair * pairs as f64
     }
+
+    /// Of the rows of samples whose contexts and actions are ids, what they begin with alike run once where it is shared.
+    pub fn rows<'s>(&self, samples: impl IntoIterator<Item = &'s Sample>, prompts: Prompts) -> f64 {
+        let (mut rows, mut sequences) = (0, Vec::new());
+        for sample in samples {
+            let mut fed = sample.scored_context().as_tokens().unwrap_or_default().to_vec();
+            let context = fed.len();
+            rows += sample.actions.len();
+            // The last action goes through nothing.
+            fed.extend(sample.tokens().take(sample.actions.len().saturating_sub(1)));
+            sequences.push((fed, context));
+        }
+        let run = match prompts {
+            Prompts::Shared => {
+                let tree = PrefixTree::new(sequences.iter().map(|(fed, context)| (fed.as_slice(), *context)));
+                tree.stretches().0.iter().map(|stretch| self.run(stretch.position, stretch.tokens.len())).sum::<f64>()
+            }
+            Prompts::Repeated => sequences.iter().map(|(fed, _)| self.run(0, fed.len())).sum(),
+        };
+        run + self.row * rows as f64
+    }
 }
 
 #[cfg(test)]
@@ -49,6 +74,15 @@ mod tests {
     use super::*;
 
     const FLOPS: Flops = Flops { token: 100.0, pair: 1.0, row: 7.0 };
+
+    #[test]
+    fn what_is_run_once_is_counted_once() {
+        let sample = |actions: &[u32]| Sample::given(cohort_core::Context::of_tokens([1, 2, 3]), actions);
+        let pair = [sample(&[4, 5]), sample(&[6, 7, 8])];
+        let rows = 5.0 * FLOPS.row;
+        assert_eq!(FLOPS.rows(&pair, Prompts::Repeated), FLOPS.run(0, 4) + FLOPS.run(0, 5) + rows);
+        assert_eq!(FLOPS.rows(&pair, Prompts::Shared), FLOPS.run(0, 3) + FLOPS.run(3, 1) + FLOPS.run(3, 2) + rows);
+    }
 
     #[test]
     fn a_run_is_the_same_in_parts() {

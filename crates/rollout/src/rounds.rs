@@ -49,6 +49,9 @@ impl RoundConfig {
         if self.stop.iter().any(String::is_empty) {
             return Err(Fault::at("rounds.stop", "holds an empty text"));
         }
+        if self.say.contains("{{") || self.say.contains("{%") {
+            return Err(Fault::at("rounds.say", "must be the same for all prompts: it is a text and no template"));
+        }
         Ok(())
     }
 }

@@ -173,6 +173,7 @@ fn what_a_recipe_cannot_mean_is_refused() {
     refused(EXITS, "", 1, &["rollout.strategy.exits", "group_size"]);
     refused(ROUNDS, "", 4, &["rollout.strategy.branching.widths", "must multiply to group_size, 4"]);
     refused("strategy.branching = { widths = [2, 2] }", "", 4, &["rollout.strategy.branching.widths", "rounds"]);
+    refused(r#"rounds = [{ say = "{{ answer }}" }]"#, "", 4, &["rollout.rounds.say", "no template"]);
     refused(LADDER, "", 4, &["rollout.hint", "curriculum.hint"]);
     refused("", CLIMB, 4, &["curriculum.hint", "needs rollout.hint"]);
     refused(r#"hint.levels.texts = ["+"]"#, CLIMB, 4, &["rollout.hint.levels", "2"]);

@@ -356,13 +356,11 @@ impl Bench<'_> {
                 Prompts::Repeated => self.plan.group_size as f64,
             };
             sampled += (flops.run(0, prompt) + flops.row) * runs;
-            trained += flops.run(0, prompt) * runs;
+            trained += flops.rows(group.samples(), self.prompts);
             for sample in group.samples() {
                 // The last action of a sample is drawn and never run.
-                let actions = sample.actions.len();
-                let fed = actions.saturating_sub(1);
+                let fed = sample.actions.len().saturating_sub(1);
                 sampled += flops.run(prompt, fed) + flops.row * fed as f64;
-                trained += flops.run(prompt, fed) + flops.row * actions as f64;
             }
         }
         // Forward, and twice as much back.
