@@ -1,5 +1,7 @@
 //! What is rewarded (an episode) and what is compared (a group).
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{action::Author, facts::Facts, outcome::Outcome, sample::Sample};
@@ -47,6 +49,8 @@ pub struct Episode {
     pub rewards: Vec<Outcome>,
     /// The combined reward; `None` until scored, and where no number can be given honestly.
     pub outcome: Option<f64>,
+    /// The rewards of its numbered parts, dealt out with the combined one; empty where a recipe rewards no parts.
+    pub segment_rewards: BTreeMap<u32, f64>,
     /// What environment and strategy recorded of it.
     pub facts: Facts,
     pub cost: Cost,
@@ -57,7 +61,14 @@ impl Episode {
     pub fn of_samples(samples: Vec<Sample>) -> Self {
         let mut cost = Cost::default();
         samples.iter().for_each(|sample| cost += Cost::of_sample(sample));
-        Self { samples, rewards: Vec::new(), outcome: None, facts: Facts::default(), cost }
+        Self {
+            samples,
+            rewards: Vec::new(),
+            outcome: None,
+            segment_rewards: BTreeMap::new(),
+            facts: Facts::default(),
+            cost,
+        }
     }
 
     /// Whether any of its samples was cut at the cap.

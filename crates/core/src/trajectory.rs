@@ -150,6 +150,7 @@ impl Comparison {
                 trajectories.push(Trajectory {
                     episode: number,
                     reward: episode.outcome,
+                    segment_rewards: episode.segment_rewards.clone(),
                     rewards: rewards.clone(),
                     facts,
                     ..Trajectory::of_sample(sample)

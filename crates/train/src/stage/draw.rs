@@ -242,6 +242,11 @@ impl Drawing<'_, '_> {
         let group = &mut self.drawn.groups[slot];
         group.episodes.extend(episodes);
         group.spent += spent;
+        // What a group of another size made of them is made anew.
+        for episode in &mut group.episodes {
+            episode.outcome = None;
+            episode.segment_rewards.clear();
+        }
         let rewards = combined(self.recipe, self.session, self.step, std::slice::from_mut(group))?;
         self.drawn.fates[slot] = self.fates(&rewards)[0];
         Ok(())

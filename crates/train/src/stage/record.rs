@@ -23,11 +23,13 @@ use crate::{
     world::World,
 };
 
-/// Writes the combined rewards into the episodes.
+/// Writes the combined rewards, and those of parts that went with them, into the episodes.
 pub(crate) fn outcomes(comparisons: &[Comparison], groups: &mut [Group]) {
     for (comparison, group) in comparisons.iter().zip(groups) {
         for trajectory in comparison.trajectories.iter().filter(|t| t.is_member()) {
-            group.episodes[trajectory.episode].outcome = trajectory.reward;
+            let episode = &mut group.episodes[trajectory.episode];
+            episode.outcome = trajectory.reward;
+            episode.segment_rewards.clone_from(&trajectory.segment_rewards);
         }
     }
 }
@@ -63,6 +65,10 @@ pub(crate) fn comparisons(reward: &Reward, world: &World, groups: &[Group]) -> V
 fn segment(section: &SegmentsSection, world: &World, group: &Group, comparison: &mut Comparison) {
     for (sample, trajectory) in group.samples().zip(&mut comparison.trajectories) {
         trajectory.segment = segments::of(section.cut, world.codec.as_ref(), sample);
+        if !trajectory.segment_rewards.is_empty() {
+            // They were dealt out, maybe to another than whom they were told of.
+            continue;
+        }
         let Some(rewards) = trajectory.facts.list(&section.rewards) else { continue };
         let rewards = if rewards.is_empty() { &[0.0] } else { rewards };
         trajectory.segment_rewards = (0..).zip(rewards.iter().copied()).collect();
@@ -193,6 +199,9 @@ pub(super) fn episode(world: &World, step: u64, group: &Group, episode: &Episode
         "reward": episode.outcome,
         "cost": episode.cost,
     });
+    if !episode.segment_rewards.is_empty() {
+        line["segment_rewards"] = json!(episode.segment_rewards);
+    }
     if !episode.facts.is_empty() {
         line["facts"] = json!(episode.facts);
     }

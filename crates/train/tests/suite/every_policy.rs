@@ -6,8 +6,8 @@ use crate::toys::{
     bandit::{ARMS, Bandit, generate},
     gaussian::Gaussian,
 };
-use cohort_core::{Policy, Stream};
-use cohort_env::{Origin, Verifier, View, from_fn};
+use cohort_core::{Fact, Outcome, Policy, Stream};
+use cohort_env::{Origin, Verdict, Verifier, View, from_fn};
 use cohort_train::{MaskSource, Setup, observe::Silent, run_dir::Start, train};
 
 const TARGET: [f64; 2] = [1.5, -1.0];
@@ -27,7 +27,9 @@ fn shuffled(payload: &[f32]) -> f64 {
 fn trained(policy: Box<dyn Policy>, verifier: Box<dyn Verifier>, more: &[&str]) -> Vec<f32> {
     let folder = tempfile::tempdir().unwrap();
     let recipe = toys::recipe(more);
-    let setup = Setup { policy, world: toys::world(&recipe, verifier), masks: MaskSource::default() };
+    let mut world = toys::world(&recipe, verifier);
+    world.terms[0].facts = recipe.reward.facts["toy"].clone();
+    let setup = Setup { policy, world, masks: MaskSource::default() };
     let run_dir = folder.path().join("run");
     let summary = train(&recipe, setup, &toys::options(&run_dir, Start::Fresh, 2), &mut Silent).unwrap();
     assert_eq!(summary.steps, 60);
@@ -53,6 +55,39 @@ mod a_gaussian {
     #[test]
     fn finds_its_target() {
         assert!(end(squared_error, &[]) < 0.3);
+    }
+
+    /// What is rewarded is one part of the sample, told as a list of one.
+    struct Parts;
+
+    impl Verifier for Parts {
+        fn name(&self) -> &str {
+            "parts"
+        }
+
+        fn range(&self) -> (f64, f64) {
+            (-1e9, 1e9)
+        }
+
+        fn score(&self, view: &View) -> Verdict {
+            let error = squared_error(&view.payloads[0]);
+            Verdict::from(Outcome::scored(error)).telling("gains", Fact::List(vec![error]))
+        }
+    }
+
+    #[test]
+    fn learns_by_the_reward_of_a_part_and_not_by_one_that_was_dealt_out() {
+        let end = |more: &[&str]| {
+            let keys = [
+                "reward.terms.toy.facts={gains=\"gains\"}",
+                "reward.segments={cut={lines={most=1}},rewards=\"gains\"}",
+                "advantage.scope={segment={missing=\"zero\"}}",
+            ];
+            let mean = trained(Box::new(Gaussian::new([0.0, 0.0])), Box::new(Parts), &[&keys[..], more].concat());
+            distance(&mean.iter().map(|&x| f64::from(x)).collect::<Vec<_>>()).sqrt()
+        };
+        assert!(end(&[]) < 0.3);
+        assert!(end(&["reward.control=\"permuted\""]) > 1.0);
     }
 
     #[test]
