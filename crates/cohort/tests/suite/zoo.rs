@@ -159,7 +159,12 @@ fn a_claim_is_verified_killed_and_gone_on_with() {
     let killed = place(CLAIM);
     let mut command = killed.command(&["zoo", "verify", "tiny", "--json", "--jobs", "1"]);
     let mut running = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
-    let is_done = || begun(&killed).is_some_and(|runs| runs.join("baseline-0/summary.json").is_file());
+    // Its summary is there a moment before its manifest says that it is complete.
+    let is_done = || {
+        let manifest = begun(&killed).and_then(|runs| fs::read(runs.join("baseline-0/manifest.json")).ok());
+        let manifest = manifest.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+        manifest.is_some_and(|manifest| manifest["state"] == "complete")
+    };
     assert!(running.until(is_done), "it ended before");
     running.kill();
     assert_eq!(line_count(&killed.path("results/tiny.jsonl")), 0);
