@@ -223,7 +223,10 @@ pub(crate) mod tests {
             text.contains("| 29 | mc-grpo | `greedy` | +0.05 (+0.0304 .. +0.0696) | 0.03 | 5 | **reproduced** |"),
             "{text}"
         );
-        assert!(text.contains("- a flow policy: 3 mind-v") && text.contains("- its run: 23 disco"), "{text}");
+        assert!(
+            text.contains("- a flow policy: 3 mind-v") && text.contains("- its run: 1 verireason, 2 job-eval"),
+            "{text}"
+        );
         assert_eq!(SYSTEMS.iter().filter(|s| text.contains(s.name)).count(), 69);
     }
 

@@ -3,9 +3,11 @@
 //! A catalogue of items with names of two letters, each of a genre and with a popularity in it; what genre a name has is nowhere said. A user
 //! has a genre. Prompt `qe xa bo>`, items that the user liked; solution, a list of other ones, a line each:
 //!
-//!     ml
-//!     ty
-//!     qa
+//! ```text
+//! ml
+//! ty
+//! qa
+//! ```
 //!
 //! The answer are further items that the same user likes, and no list is all of them: what can be learned is who likes what.
 

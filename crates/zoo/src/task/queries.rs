@@ -3,12 +3,14 @@
 //! Prompt `dog(age,rank) car(cost,size)|rank if age over 3`: the tables with their columns, and a question that names columns and no table. Answer
 //! `SELECT rank FROM dog WHERE age>3`; solution, with what the thought is about:
 //!
-//!     <reasoning>
-//!     dog
-//!     </reasoning>
-//!     <answer>
-//!     SELECT rank FROM dog WHERE age>3
-//!     </answer>
+//! ```text
+//! <reasoning>
+//! dog
+//! </reasoning>
+//! <answer>
+//! SELECT rank FROM dog WHERE age>3
+//! </answer>
+//! ```
 //!
 //! The database goes with the item as a script that makes it. Databases of test and dev are none of those that are learned from.
 
