@@ -29,4 +29,4 @@ use run::{ledger, lock, origin, timing};
 pub use sampling::{account, bad_words::bad_words, latency, world};
 use sampling::{outside, segments};
 pub use update::{Division, MaskSource, Masks, Parallel, Workers, ema};
-use update::{mask, optimizer, worker};
+use update::{mask, optimizer, relay, worker};

@@ -41,9 +41,12 @@ fn unknown_keys() {
     let misspelt = "verifier.regex = { patern = \"[0-9]\", mode = \"search\" }";
     refused(pattern, misspelt, "patern", &["reward.terms.digit.verifier.regex", "`patern`", "`pattern`"]);
     let scale = "[advantage]\nscale.std = { ddof = 1, epsilon = 1e-4 }\n\n[train]";
-    refused("[train]", scale, "epsilon", &["advantage.scale.std", "unexpected keys", "epsilon", "ddof, eps"]);
+    refused("[train]", scale, "epsilon", &["advantage.scale.std", "unknown field `epsilon`", "`ddof` or `eps`"]);
     let unknown = "[advantage]\nscale = \"variance\"\n\n[train]";
     refused("[train]", unknown, "variance", &["advantage.scale", "unknown variant `variance`", "`std`"]);
+    let derive = |key: &str| format!("[[reward.derive]]\ninto = \"{key}\"\nwith.affine = {{ of = \"digit\" }}\n");
+    let second = format!("{}{}wieght = 2.0\n\n[train]", derive("a"), derive("b"));
+    refused("[train]", &second, "wieght", &["`reward.derive[1].wieght`", "unknown field", "`weight`"]);
 }
 
 #[test]

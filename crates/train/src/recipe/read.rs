@@ -35,33 +35,29 @@ impl Source {
     /// The same from a text; `file` names it in errors.
     pub fn parse(file: String, text: String, overrides: &[String]) -> Result<Self, RecipeError> {
         let mut source = Self { file, text, set: Vec::new(), low: Low::default() };
-        source.low = source.typed_text()?;
+        let mut table: Table = toml::from_str(&source.text)
+            .map_err(|e| RecipeError::Syntax { place: source.line_of(&e), reason: e.message().to_owned() })?;
+        // What the file says is held by itself first: its faults are not those of what was set.
+        source.low = source.typed(table.clone())?;
         if overrides.is_empty() {
             return Ok(source);
         }
-        let mut table: Table = toml::from_str(&source.text).expect("the text was just parsed");
         for given in overrides {
             let key = apply(&mut table, given)?;
             source.set.push(key);
         }
-        let mut path = serde_path_to_error::Track::new();
-        let deserializer = serde_path_to_error::Deserializer::new(Value::Table(table), &mut path);
-        source.low = serde::Deserialize::deserialize(deserializer).map_err(|e: toml::de::Error| {
-            let key = path.path().to_string();
-            let key = if key == "." { source.set.join(", ") } else { key };
-            RecipeError::Key { place: source.place(&key), reason: e.message().to_owned(), key }
-        })?;
+        source.low = source.typed(table)?;
         Ok(source)
     }
 
-    fn typed_text(&self) -> Result<Low, RecipeError> {
-        let syntax =
-            |e: &toml::de::Error| RecipeError::Syntax { place: self.line_of(e), reason: e.message().to_owned() };
-        let deserializer = toml::Deserializer::parse(&self.text).map_err(|e| syntax(&e))?;
-        serde_path_to_error::deserialize(deserializer).map_err(|e| {
-            let key = e.path().to_string();
-            let e = e.into_inner();
-            RecipeError::Key { place: self.line_of(&e), key, reason: e.message().to_owned() }
+    /// The one way to types: code for each of them is made once for a kind of input.
+    fn typed(&self, table: Table) -> Result<Low, RecipeError> {
+        let mut path = serde_path_to_error::Track::new();
+        let deserializer = serde_path_to_error::Deserializer::new(Value::Table(table), &mut path);
+        serde::Deserialize::deserialize(deserializer).map_err(|e: toml::de::Error| {
+            let key = path.path().to_string();
+            let key = if key == "." && !self.set.is_empty() { self.set.join(", ") } else { key };
+            RecipeError::Key { place: self.place(&key), reason: e.message().to_owned(), key }
         })
     }
 
@@ -77,19 +73,33 @@ impl Source {
         if self.set.iter().any(|s| s == key || key.starts_with(&format!("{s}.")) || s.starts_with(&format!("{key}."))) {
             return Place::Set;
         }
-        let Ok(table) = DeTable::parse(&self.text) else { return Place::Absent { file: self.file.clone() } };
-        let mut offset = None;
-        let mut table = table.get_ref();
-        for part in key.split('.') {
-            let Some((name, value)) = table.get_key_value(part) else { break };
-            offset = Some(name.span().start);
-            let DeValue::Table(inner) = value.get_ref() else { break };
-            table = inner;
-        }
+        let offset = DeTable::parse(&self.text).ok().and_then(|table| offset_in(table.get_ref(), key));
         match offset {
             Some(offset) => Place::Line { file: self.file.clone(), line: line_at(&self.text, offset) },
             None => Place::Absent { file: self.file.clone() },
         }
+    }
+}
+
+/// Where the deepest part of a path (`a.b[0].c`) that a table has stands. A key may hold dots.
+fn offset_in(table: &DeTable, path: &str) -> Option<usize> {
+    let leads =
+        |name: &str| path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+    let entries = table.iter().filter(|(name, _)| leads(name.get_ref()));
+    let (name, value) = entries.max_by_key(|(name, _)| name.get_ref().len())?;
+    let rest = &path[name.get_ref().len()..];
+    Some(offset_within(value.get_ref(), rest).unwrap_or(name.span().start))
+}
+
+fn offset_within(value: &DeValue, rest: &str) -> Option<usize> {
+    match value {
+        DeValue::Table(table) => offset_in(table, rest.strip_prefix('.')?),
+        DeValue::Array(items) => {
+            let (index, rest) = rest.strip_prefix('[')?.split_once(']')?;
+            let item = items.get(index.parse::<usize>().ok()?)?;
+            Some(offset_within(item.get_ref(), rest).unwrap_or(item.span().start))
+        }
+        _ => None,
     }
 }
 

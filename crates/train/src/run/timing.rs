@@ -11,6 +11,7 @@ pub struct Seconds {
     pub total: f64,
     pub cold_start: f64,
     pub sample: f64,
+    /// What verdicts took after the last sample was drawn; those before it cost no time of their own.
     pub reward: f64,
     pub score: f64,
     pub train: f64,

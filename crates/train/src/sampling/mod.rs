@@ -7,7 +7,13 @@ pub(crate) mod outside;
 pub(crate) mod segments;
 pub mod world;
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use cohort_core::{Controls, Cost, Decoding, Group, Policy, Sampler, Stream};
 use cohort_env::Split;
@@ -16,11 +22,12 @@ use cohort_rollout::{Ask, Desk, Independent, Prompt, Strategy};
 use crate::{
     error::Error,
     ledger::Ledger,
-    timing::{Seconds, timed},
+    relay::Relay,
+    timing::{self, Seconds, timed},
     worker::Workers,
     world::World,
 };
-use account::{Account, Judged};
+use account::Account;
 
 /// How a batch of prompts is sampled and judged.
 pub struct Sampling<'a> {
@@ -55,11 +62,15 @@ pub enum Blocks {
 /// few enough that no worker is left alone with a long last block.
 const BLOCK: usize = 512;
 
+/// The same where verdicts are waited for: each block's are under way while the next one is sampled.
+const WAITED_BLOCK: usize = 64;
+
 impl Blocks {
-    /// Prompts of one call of the strategy.
-    fn prompts(self, prompts: usize, group_size: usize, workers: Workers) -> usize {
+    /// Prompts of one call of the strategy, where `verdicts` can be waited for at once.
+    fn prompts(self, prompts: usize, group_size: usize, verdicts: usize, workers: Workers) -> usize {
+        let most = if verdicts > 1 { WAITED_BLOCK } else { BLOCK };
         match self {
-            Blocks::Workers => prompts.div_ceil(workers.count()).min(BLOCK.div_ceil(group_size.max(1))).max(1),
+            Blocks::Workers => prompts.div_ceil(workers.count()).min(most.div_ceil(group_size.max(1))).max(1),
             Blocks::Whole => prompts.max(1),
         }
     }
@@ -80,7 +91,7 @@ impl<'a> Actors<'a> {
 }
 
 impl Sampling<'_> {
-    /// Samples and scores the groups of `prompts`.
+    /// Samples and scores the groups of `prompts`. A group is scored while others are still sampled, where a thread is free for it.
     pub fn run(
         &self,
         world: &World,
@@ -90,30 +101,34 @@ impl Sampling<'_> {
         workers: Workers,
         Clocks { seconds, account }: &mut Clocks,
     ) -> Result<Vec<Group>, Error> {
-        let per_block = self.blocks.prompts(prompts.len(), strategy.group_size(), workers);
+        let per_block = self.blocks.prompts(prompts.len(), strategy.group_size(), world.at_once(), workers);
         let blocks: Vec<&[Prompt]> = prompts.chunks(per_block).collect();
         let ask = self.ask(world);
-        let groups = timed(&mut seconds.sample, || {
-            workers.map("sampling", blocks.len(), |block| {
-                let desk = Desk { sampler, turns: world.turns.as_ref() };
-                strategy.roll(blocks[block], &ask, desk).map_err(|source| Error::Policy { step: self.step, source })
-            })
-        })?;
-        let mut groups: Vec<Group> = groups.into_iter().flatten().collect();
-        let slots = prompts.iter().map(|prompt| prompt.slot as usize);
-        if let Some(ledger) = self.ledger {
-            for (slot, group) in slots.clone().zip(&mut groups) {
-                ledger.recall(self.step, &world.terms, slot, std::slice::from_mut(group));
+        let begun = Instant::now();
+        let drawn = AtomicU64::new(0);
+        let roll = |block: usize| {
+            let desk = Desk { sampler, turns: world.turns.as_ref() };
+            let rolled = strategy.roll(blocks[block], &ask, desk);
+            drawn.fetch_max(begun.elapsed().as_micros() as u64, Ordering::Relaxed);
+            let groups = rolled.map_err(|source| Error::Policy { step: self.step, source })?;
+            Ok(blocks[block].iter().map(|prompt| prompt.slot as usize).zip(groups).collect())
+        };
+        let judge = |(slot, group): &mut (usize, Group)| {
+            if let Some(ledger) = self.ledger {
+                ledger.recall(self.step, &world.terms, *slot, std::slice::from_mut(group));
             }
-        }
-        let is_judged = |group: &Group| group.episodes.iter().all(|e| e.rewards.len() == world.terms.len());
-        let verdicts: Vec<Vec<Vec<Judged>>> = timed(&mut seconds.reward, || {
-            workers.map("the rewards", groups.len(), |group| match &groups[group] {
-                group if is_judged(group) => Ok(Vec::new()),
-                group => Ok(world.judge(self.split, self.step, group, policy)),
-            })
-        })?;
-        for ((slot, group), verdicts) in slots.zip(&mut groups).zip(verdicts) {
+            let is_judged = group.episodes.iter().all(|e| e.rewards.len() == world.terms.len());
+            Ok(if is_judged { Vec::new() } else { world.judge(self.split, self.step, group, policy) })
+        };
+        let relay = Relay { making: "sampling", make: roll, finishing: "the rewards", finish: judge };
+        // A verdict that is waited for needs no core.
+        let helpers = if world.at_once() > 1 { world.at_once().div_ceil(strategy.group_size().max(1)) } else { 0 };
+        let judged = workers.relay(blocks.len(), helpers, &relay)?;
+        let (sampled, all) = (Duration::from_micros(drawn.into_inner()), begun.elapsed());
+        seconds.sample += timing::seconds(sampled);
+        seconds.reward += timing::seconds(all.saturating_sub(sampled));
+        let mut groups = Vec::with_capacity(judged.len());
+        for ((slot, mut group), verdicts) in judged {
             group.episodes.iter_mut().for_each(|episode| episode.cost.calls += world.terms.len() as u64);
             for (member, (episode, judged)) in group.episodes.iter_mut().zip(verdicts).enumerate() {
                 for (term, judged) in world.terms.iter().zip(&judged) {
@@ -125,6 +140,7 @@ impl Sampling<'_> {
                     episode.rewards = judged.into_iter().map(|judged| judged.outcome).collect();
                 }
             }
+            groups.push(group);
         }
         Ok(groups)
     }

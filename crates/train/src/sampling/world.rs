@@ -103,6 +103,11 @@ impl World {
         }
     }
 
+    /// How many completions its terms can be asked about at once, beyond one a core.
+    pub fn at_once(&self) -> usize {
+        self.terms.iter().map(|term| term.verifier.at_once()).max().unwrap_or(1)
+    }
+
     /// The text of all that the policy wrote in one sample.
     pub fn text(&self, actions: &[Action]) -> String {
         let tokens: Vec<u32> = actions.iter().filter_map(Action::token).collect();

@@ -6,6 +6,7 @@ pub mod ema;
 mod gradient_sum;
 pub(crate) mod mask;
 pub(crate) mod optimizer;
+pub(crate) mod relay;
 pub(crate) mod worker;
 
 pub use block::DeadSamples;
