@@ -42,13 +42,13 @@ impl Workers {
         };
         let finish_items = || {
             while let Some((place, mut item)) = shelf.take() {
-                let result = caught(*finishing, || finish(&mut item));
+                let result = caught(finishing, || finish(&mut item));
                 shelf.put_back(place, item, result);
             }
         };
         let make_blocks = || {
             while let Some(block) = shelf.block(blocks) {
-                shelf.put(block, caught(*making, || make(block)));
+                shelf.put(block, caught(making, || make(block)));
             }
             finish_items();
         };
@@ -162,7 +162,11 @@ mod tests {
 
     use super::*;
 
-    fn relay<M, F>(make: M, finish: F) -> Relay<M, F> {
+    fn relay<M, F, R>(make: M, finish: F) -> Relay<M, F>
+    where
+        M: Fn(usize) -> Result<Vec<usize>, Error>,
+        F: Fn(&mut usize) -> Result<R, Error>,
+    {
         Relay { making: "making", make, finishing: "finishing", finish }
     }
 
