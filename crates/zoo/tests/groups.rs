@@ -214,7 +214,7 @@ proptest! {
             let before = behind.strip_prefix(':').unwrap();
             prop_assert_eq!(before.is_empty(), round == 1);
             // The round before ends with what this one begins with.
-            let rest = match before.strip_suffix(';') {
+            let rest = match before.strip_suffix(";:") {
                 None => text,
                 Some(before) => {
                     let (steps, rest) = before.split_once(':').unwrap();

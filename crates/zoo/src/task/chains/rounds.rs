@@ -13,9 +13,10 @@ use super::{
 };
 
 /// Some train items are one round of an expression: its share of the steps and what is left (`4+7=11,11+2=13:13+5+8;`), or in the
-/// last round the answer (`13+5=18,18+8=26<answer>26</answer>`). A later round stands behind the prompt, the mark and the round
-/// before it, `4+7+2+5+8=:4+7=11,11+2=13:13+5+8;`, which is what `[[rollout.rounds]]` with `say = ":"` in the first round,
-/// `carry = "latest"` in the others and `stop = [";"]` puts there: rounds of a bounded budget solve what one such round cannot.
+/// last round the answer (`13+5=18,18+8=26<answer>26</answer>`). A later round stands behind the prompt, the mark, the round
+/// before it and the mark, `4+7+2+5+8=:4+7=11,11+2=13:13+5+8;:`, which is what `[[rollout.rounds]]` with `say = ":"` in every round,
+/// `carry = "latest"` behind the first and `stop = [";"]` puts there: rounds of a bounded budget solve what one such round cannot.
+/// The second mark tells where a round begins from where one ends.
 ///
 /// Column: `round`, from 1 on, and 0 of an item that is solved in one go under its plain prompt. Of a style, `right` and `slip` are
 /// heeded, of which a round has the slips that fall into its own steps; what stands before it is right.
@@ -26,7 +27,7 @@ pub struct Rounds {
     pub share: f64,
     /// Rounds of an expression, which share its steps: of `n` steps the first `i` rounds have `i n / count`, rounded up.
     pub count: usize,
-    /// What stands behind the prompt in all rounds, and tells them from a solution in one go.
+    /// What stands behind the prompt in all rounds, and tells them from a solution in one go, and behind the round before.
     pub mark: String,
 }
 
@@ -60,7 +61,7 @@ impl Rounds {
         let index = draw.below(self.count as u64) as usize;
         let before = match index {
             0 => String::new(),
-            _ => self.text(expression, index - 1, |_| Vec::new()),
+            _ => self.text(expression, index - 1, |_| Vec::new()) + &self.mark,
         };
         let solution = self.text(expression, index, |rest| style.slips(rest, 0, draw));
         Round { number: index + 1, before: format!("{}{before}", self.mark), solution }
