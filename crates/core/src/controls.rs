@@ -1,6 +1,6 @@
 //! How a sampler draws and when it stops.
 
-use crate::sample::StopReason;
+use crate::{sample::StopReason, soft::Soft};
 
 /// How an action is drawn from its distribution.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,6 +91,9 @@ pub struct Controls {
     pub bad_words: Vec<Vec<u32>>,
     /// How many of the most probable actions are recorded at each position; 0 for none.
     pub alternatives: usize,
+    /// How a sample begins, where that is with soft tokens. Bans hold for their candidates, stops for what is recorded of them, and the
+    /// [`truncation`](Self::truncation) for what follows.
+    pub soft: Option<Soft>,
     /// Recorded in every sample.
     pub policy_version: u64,
 }
@@ -107,6 +110,7 @@ impl Controls {
             forbidden: Vec::new(),
             bad_words: Vec::new(),
             alternatives: 0,
+            soft: None,
             policy_version: 0,
         }
     }
@@ -119,6 +123,9 @@ impl Controls {
             return Err(format!("sampling temperature of {t}; it must be above 0 (greedy decoding is a mode)"));
         }
         self.truncation.check().map_err(|(name, problem)| format!("{name}: it {problem}"))?;
+        if let Some(soft) = &self.soft {
+            soft.check().map_err(|(name, problem)| format!("soft tokens: {name} {problem}"))?;
+        }
         if self.stop_texts.iter().any(String::is_empty) {
             return Err("empty stop string: every text contains it".to_owned());
         }

@@ -68,6 +68,13 @@ impl Dice {
         Self { offset: self.offset + positions as u32, ..self }
     }
 
+    /// Dice beside these with draws of their own at every position: where one action wants a draw for each of several candidates.
+    pub fn lane(self, lane: u32) -> Self {
+        // No step has that number: the key is drawn where no sample draws.
+        let [a, b, _, _] = self.stream.block([u32::MAX, lane, 0, 0]);
+        Self { stream: Stream { key: [a, b] }, ..self }
+    }
+
     fn block(self, position: usize) -> [u32; 4] {
         self.stream.block([self.step, self.prompt, self.sample, self.offset + position as u32])
     }
@@ -134,10 +141,14 @@ mod tests {
             stream.dice(1, 3, 3).uniform(4),
             stream.dice(1, 2, 4).uniform(4),
             stream.dice(1, 2, 3).uniform(5),
+            stream.dice(1, 2, 3).lane(0).uniform(4),
+            stream.dice(1, 2, 3).lane(1).uniform(4),
         ] {
             assert_ne!(base, other);
         }
         assert_eq!(base, stream.dice(1, 2, 3).advanced(3).uniform(1));
+        let lane = |lane| stream.dice(1, 2, 3).lane(lane).uniform(4);
+        assert!(lane(0) != lane(1) && lane(1) == lane(1));
     }
 
     #[test]

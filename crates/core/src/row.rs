@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 /// | `kl_old` | exact KL of that distribution from the behaviour policy's | nats |
 /// | `kl_ref` | exact KL from the reference's | nats |
 ///
-/// The distribution is the one at the sampling temperature, before any truncation.
+/// The distribution is the one at the sampling temperature, before any truncation. Of a soft token `logp` is the log-density of its noise
+/// ([`Mixture`](crate::Mixture)), and `entropy` that of the distribution over ids that it was drawn from.
 /// The divergences exist only where a recipe asked for them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rows {

@@ -1,8 +1,15 @@
 //! One stretch of actions under one context: what is trained.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{action::Action, context::Context, row::Rows};
+use crate::{
+    action::Action,
+    context::Context,
+    row::Rows,
+    soft::{Mixture, Mixtures},
+};
 
 /// Why a sample ended, as its sampler recorded it. Masks come from this, never from comparing ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +68,9 @@ pub struct Sample {
     /// The most probable actions at each position, the most probable first, where they were asked for
     /// ([`Controls::alternatives`](crate::Controls::alternatives)).
     pub alternatives: Option<Vec<Vec<Alternative>>>,
+    /// What was drawn and fed in place of a token, action by action, where the sample has soft tokens
+    /// ([`Controls::soft`](crate::Controls::soft)); the action is the token that is recorded.
+    pub mixtures: Option<Mixtures>,
     /// Number of optimizer updates behind the weights that sampled it.
     pub policy_version: u64,
     pub stop: StopReason,
@@ -76,6 +86,7 @@ impl Sample {
             behaviour: Rows::default(),
             truncated_logp: None,
             alternatives: None,
+            mixtures: None,
             policy_version: 0,
             stop: StopReason::Given,
         }
@@ -89,6 +100,11 @@ impl Sample {
     /// Whether a sampler outside this process drew it: one that gives log-probabilities and no entropies.
     pub fn is_from_outside(&self) -> bool {
         self.behaviour.entropy.is_empty() && !self.behaviour.logp.is_empty()
+    }
+
+    /// The soft token that action `index` is, if it is one.
+    pub fn mixture(&self, index: usize) -> Option<&Arc<Mixture>> {
+        self.mixtures.as_ref()?.get(index)?.as_ref()
     }
 
     /// The ids of its token actions.

@@ -64,7 +64,7 @@ pub use linear::{
     LinearShape, linear, linear_grad_bias, linear_grad_input, linear_grad_weight, linear_grad_weight_by,
     linear_transposed, transpose_weight,
 };
-pub use logits::{Statistics, logits_row, logits_statistics};
+pub use logits::{Statistics, logits_relative, logits_row, logits_statistics};
 pub use mixture::{RoutingShape, RoutingWeights, combine, combine_backward, route, route_backward};
 pub use rms_norm::{rms_norm, rms_norm_backward};
 pub use rope::{RopeTable, rope, rope_backward};

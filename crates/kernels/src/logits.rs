@@ -94,6 +94,13 @@ pub fn logits_row(logits: &[f32], id: u32, inverse_temperature: f32) -> (f32, f3
     (state.logp(logits[id as usize] * inverse_temperature), state.statistics().entropy)
 }
 
+/// Scaled logits of some ids less the largest of the row `[vocabulary]`: bit for bit the `relative` of
+/// [`head_relative`](crate::head_relative).
+pub fn logits_relative(logits: &[f32], ids: &[u32], inverse_temperature: f32) -> Vec<f32> {
+    let state = over_row(logits, inverse_temperature);
+    ids.iter().map(|&id| state.relative(logits[id as usize] * inverse_temperature)).collect()
+}
+
 /// Log-sum-exp and entropy of one row of logits `[vocabulary]`: bit for bit those of [`head_rows`](crate::head_rows).
 pub fn logits_statistics(logits: &[f32], inverse_temperature: f32) -> Statistics {
     over_row(logits, inverse_temperature).statistics()

@@ -3,13 +3,17 @@
 //! An [`Engine`] runs the model; who enters when, what is drawn and when a sample ends is decided here for every engine. Requests
 //! enter in their order, as places become free, which is a function of the requests and not of time.
 
-use std::{borrow::Cow, collections::HashMap, ops::Range, rc::Rc};
+use std::{borrow::Cow, collections::HashMap, ops::Range, rc::Rc, sync::Arc};
 
-use cohort_core::{Action, Alternative, Controls, Decoding, PolicyError, Request, Rows, Sample, StopReason};
-use cohort_kernels::{Truncation, categorical, greedy, logits_row};
+use cohort_core::{
+    Action, Alternative, Controls, Decoding, Mixture, PolicyError, Request, Rows, Sample, Soft, StopReason,
+};
+use cohort_kernels::{Truncation, categorical, greedy, logits_relative, logits_row, logits_statistics};
 
 use crate::{
+    given::Given,
     pack::{Limits, Prompts, context_ids},
+    slices::Model,
     stop_text::StopText,
     tokenizer::TextTokenizer,
 };
@@ -36,8 +40,9 @@ pub(crate) trait Engine {
     /// A row that goes on from a context, with room for `capacity` tokens in all.
     fn begin(&mut self, prefilled: &Self::Prefilled, capacity: usize) -> Self::Row;
 
-    /// Runs one token more of each row, at its position: the logits after it, `[rows, vocabulary]`.
-    fn step(&mut self, rows: Vec<&mut Self::Row>, tokens: &[u32], positions: &[u32]) -> &[f32];
+    /// Runs one token more of each row, at its position: the logits after it, `[rows, vocabulary]`. Some tokens are fed as what
+    /// is given for them.
+    fn step(&mut self, rows: Vec<&mut Self::Row>, tokens: &[u32], given: &Given, positions: &[u32]) -> &[f32];
 }
 
 /// The requests that share one context.
@@ -57,28 +62,84 @@ struct Active<'a> {
     /// The actions so far; the last was not run yet.
     ids: Vec<u32>,
     position: u32,
+    /// How soft tokens are drawn, until one ends the thought.
+    thinking: Option<&'a Soft>,
     sample: Sample,
 }
 
+/// An action with its row.
+struct Draw {
+    id: u32,
+    logp: f32,
+    /// Under what was left to draw from.
+    drawn_logp: f64,
+    entropy: f32,
+    /// Where it is a soft token.
+    mixture: Option<Arc<Mixture>>,
+}
+
 impl Active<'_> {
-    /// Draws the next action from logits; says whether the sample goes on.
-    fn draw(&mut self, logits: &[f32]) -> Result<bool, PolicyError> {
-        let controls: &Controls = &self.request.controls;
-        let drawn = self.ids.len();
+    /// A token.
+    fn token(&self, logits: &[f32], banned: &[u32]) -> Draw {
+        let controls = &self.request.controls;
         let inverse = 1.0 / controls.decoding.row_temperature();
-        let banned = banned(controls, &self.ids);
-        if leaves_nothing(&banned, logits.len()) {
-            return Err(PolicyError::NothingLeft { sample: self.index, action: drawn });
-        }
         let (id, drawn_logp) = match controls.decoding {
-            Decoding::Greedy => (greedy(logits, &banned), 0.0),
+            Decoding::Greedy => (greedy(logits, banned), 0.0),
             Decoding::Temperature(_) => {
-                let uniform = self.request.dice.uniform(drawn);
-                let drawn = categorical(logits, inverse, truncation(controls), &banned, uniform);
+                let uniform = self.request.dice.uniform(self.ids.len());
+                let drawn = categorical(logits, inverse, truncation(controls), banned, uniform);
                 (drawn.id, drawn.logp)
             }
         };
         let (logp, entropy) = logits_row(logits, id, inverse);
+        // A share of the distribution has no less of each of its actions; only rounding could say otherwise.
+        Draw { id, logp, drawn_logp: drawn_logp.max(f64::from(logp)), entropy, mixture: None }
+    }
+
+    /// A soft token; `model` has the embeddings that it mixes.
+    fn soft(&self, soft: &Soft, logits: &[f32], banned: &[u32], model: &Model) -> Draw {
+        let controls = &self.request.controls;
+        let inverse = 1.0 / controls.decoding.row_temperature();
+        let ids = largest(logits, soft.top_k, banned);
+        let relative = logits_relative(logits, &ids, inverse);
+        let noise = match controls.decoding {
+            Decoding::Greedy => None,
+            Decoding::Temperature(_) => Some((self.request.dice, self.ids.len())),
+        };
+        let mixture = soft.draw(&ids, &relative, noise);
+        let logp = mixture.log_density(&relative[..mixture.ids().len()]).0 as f32;
+        let mixture = match mixture.id() == soft.until {
+            true => mixture,
+            false => {
+                let embedding = model.mixed(mixture.ids(), mixture.weights());
+                mixture.fed_as(embedding)
+            }
+        };
+        let entropy = logits_statistics(logits, inverse).entropy;
+        Draw { id: mixture.id(), logp, drawn_logp: f64::from(logp), entropy, mixture: Some(Arc::new(mixture)) }
+    }
+
+    /// The soft token that was drawn last.
+    fn mixture(&self) -> Option<&Arc<Mixture>> {
+        self.sample.mixture(self.ids.len() - 1)
+    }
+
+    /// Draws the next action from logits; says whether the sample goes on.
+    fn draw(&mut self, logits: &[f32], model: &Model) -> Result<bool, PolicyError> {
+        let controls: &Controls = &self.request.controls;
+        let drawn = self.ids.len();
+        let banned = banned(controls, &self.ids);
+        if leaves_nothing(&banned, logits.len()) {
+            return Err(PolicyError::NothingLeft { sample: self.index, action: drawn });
+        }
+        let draw = match self.thinking {
+            None => self.token(logits, &banned),
+            Some(soft) => self.soft(soft, logits, &banned, model),
+        };
+        let Draw { id, logp, drawn_logp, entropy, mixture } = draw;
+        if self.thinking.is_some_and(|soft| soft.until == id) {
+            self.thinking = None;
+        }
         for (column, value) in [("logp", logp), ("entropy", entropy)] {
             if !value.is_finite() {
                 return Err(PolicyError::NotFinite { sample: self.index, action: drawn, column });
@@ -92,8 +153,10 @@ impl Active<'_> {
         self.sample.behaviour.logp.push(f64::from(logp));
         self.sample.behaviour.entropy.push(f64::from(entropy));
         if let Some(column) = &mut self.sample.truncated_logp {
-            // A share of the distribution has no less of each of its actions; only rounding could say otherwise.
-            column.push(drawn_logp.max(f64::from(logp)));
+            column.push(drawn_logp);
+        }
+        if let Some(column) = &mut self.sample.mixtures {
+            column.push(mixture);
         }
         if controls.stop.contains(&id) {
             self.sample.stop = StopReason::End(id);
@@ -118,17 +181,22 @@ fn banned<'a>(controls: &'a Controls, actions: &[u32]) -> Cow<'a, [u32]> {
     }
 }
 
-/// The `count` actions of the largest logits, the largest first and of equal ones the one with the lower id.
+/// The most probable actions with their log-probabilities.
 fn most_probable(logits: &[f32], count: usize) -> Vec<Alternative> {
-    let mut largest: Vec<u32> = Vec::with_capacity(count + 1);
-    for id in 0..logits.len() as u32 {
+    largest(logits, count, &[]).into_iter().map(|id| Alternative { id, logp: logits_row(logits, id, 1.0).0 }).collect()
+}
+
+/// The `count` ids of the largest logits that are not banned, the largest first and of equal ones the lower id.
+fn largest(logits: &[f32], count: usize, banned: &[u32]) -> Vec<u32> {
+    let mut largest: Vec<u32> = Vec::with_capacity(count.min(logits.len()) + 1);
+    for id in (0..logits.len() as u32).filter(|id| !banned.contains(id)) {
         let at = largest.partition_point(|&other| logits[other as usize] >= logits[id as usize]);
         if at < count {
             largest.insert(at, id);
             largest.truncate(count);
         }
     }
-    largest.into_iter().map(|id| Alternative { id, logp: logits_row(logits, id, 1.0).0 }).collect()
+    largest
 }
 
 fn leaves_nothing(banned: &[u32], vocabulary: usize) -> bool {
@@ -149,6 +217,7 @@ fn truncation(controls: &Controls) -> Truncation {
 /// One sample a request, in their order.
 pub(crate) fn sample<E: Engine>(
     engine: E,
+    model: Model<'_>,
     limits: Limits,
     prompts: Prompts,
     tokenizer: Option<&TextTokenizer>,
@@ -174,6 +243,7 @@ pub(crate) fn sample<E: Engine>(
     }
     Decoder {
         engine,
+        model,
         vocabulary: limits.vocabulary,
         tokenizer,
         requests,
@@ -192,6 +262,9 @@ fn check_controls(controls: &Controls, limits: Limits, tokenizer: Option<&TextTo
     if !controls.stop_texts.is_empty() && tokenizer.is_none() {
         return unsupported("stop string: the model has no tokenizer.json, so there is no text".to_owned());
     }
+    if let Some(Soft { until, .. }) = &controls.soft {
+        limits.check_ids(&[*until])?;
+    }
     if leaves_nothing(&controls.forbidden, limits.vocabulary) {
         return unsupported("request that forbids every id".to_owned());
     }
@@ -200,6 +273,7 @@ fn check_controls(controls: &Controls, limits: Limits, tokenizer: Option<&TextTo
 
 struct Decoder<'a, E: Engine> {
     engine: E,
+    model: Model<'a>,
     vocabulary: usize,
     tokenizer: Option<&'a TextTokenizer>,
     requests: &'a [Request],
@@ -274,6 +348,7 @@ impl<'a, E: Engine> Decoder<'a, E> {
             watch: self.tokenizer.filter(|_| !controls.stop_texts.is_empty()).map(|it| (it, StopText::default())),
             ids: Vec::new(),
             position: context as u32,
+            thinking: controls.soft.as_ref(),
             sample: Sample {
                 sampled_under: request.context.clone(),
                 scored_under: None,
@@ -281,13 +356,14 @@ impl<'a, E: Engine> Decoder<'a, E> {
                 behaviour: Rows::default(),
                 truncated_logp: (is_drawn && !controls.truncation.is_off()).then(Vec::new),
                 alternatives: (controls.alternatives > 0).then(Vec::new),
+                mixtures: controls.soft.is_some().then(Vec::new),
                 policy_version: controls.policy_version,
                 stop: StopReason::Length,
             },
         };
         if let Some(prefilled) = prefilled
             && controls.max_actions > 0
-            && entering.draw(E::logits(&prefilled))?
+            && entering.draw(E::logits(&prefilled), &self.model)?
         {
             // The last action is drawn and never run.
             let row = self.engine.begin(&prefilled, context + controls.max_actions - 1);
@@ -302,11 +378,13 @@ impl<'a, E: Engine> Decoder<'a, E> {
     fn step(&mut self, active: &mut Vec<Pair<'a, E>>) -> Result<(), PolicyError> {
         let tokens: Vec<u32> = active.iter().map(|(row, _)| row.ids[row.ids.len() - 1]).collect();
         let positions: Vec<u32> = active.iter().map(|(row, _)| row.position).collect();
-        let logits = self.engine.step(active.iter_mut().map(|(_, row)| row).collect(), &tokens, &positions);
+        let given = (0..).zip(active.iter()).filter_map(|(at, (row, _))| Some((at, Arc::clone(row.mixture()?))));
+        let given = Given::new(given);
+        let logits = self.engine.step(active.iter_mut().map(|(_, row)| row).collect(), &tokens, &given, &positions);
         let mut going = Vec::with_capacity(active.len());
         for ((row, _), logits) in active.iter_mut().zip(logits.chunks_exact(self.vocabulary)) {
             row.position += 1;
-            going.push(row.draw(logits)?);
+            going.push(row.draw(logits, &self.model)?);
         }
         for ((row, held), going) in std::mem::take(active).into_iter().zip(going) {
             if going {

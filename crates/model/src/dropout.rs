@@ -75,7 +75,7 @@ mod tests {
         // The last id of each goes through nothing.
         let samples: Vec<Sample> =
             sequences.iter().map(|ids| Sample::given(Context::of_tokens(ids.to_vec()), &[0])).collect();
-        let limits = crate::pack::Limits { vocabulary: 1000, positions: 1000 };
+        let limits = crate::pack::Limits { vocabulary: 1000, positions: 1000, width: 2 };
         Pack::of(&samples.iter().collect::<Vec<_>>(), limits, Prompts::Repeated).expect("a pack")
     }
 

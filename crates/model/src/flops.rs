@@ -4,6 +4,7 @@ use cohort_core::Sample;
 
 use crate::{
     config::Architecture,
+    given::Symbols,
     layer::{FeedShape, Mixture},
     pack::Prompts,
     prefix_tree::PrefixTree,
@@ -49,13 +50,14 @@ impl Flops {
 
     /// Of the rows of samples whose contexts and actions are ids, what they begin with alike run once where it is shared.
     pub fn rows<'s>(&self, samples: impl IntoIterator<Item = &'s Sample>, prompts: Prompts) -> f64 {
-        let (mut rows, mut sequences) = (0, Vec::new());
+        let (mut rows, mut sequences, mut symbols) = (0, Vec::new(), Symbols::default());
         for sample in samples {
             let mut fed = sample.scored_context().as_tokens().unwrap_or_default().to_vec();
             let context = fed.len();
             rows += sample.actions.len();
             // The last action goes through nothing.
-            fed.extend(sample.tokens().take(sample.actions.len().saturating_sub(1)));
+            let actions = sample.tokens().take(sample.actions.len().saturating_sub(1));
+            fed.extend(actions.enumerate().map(|(i, id)| symbols.of(id, sample.mixture(i))));
             sequences.push((fed, context));
         }
         let run = match prompts {

@@ -8,6 +8,7 @@
 mod adapter;
 mod assets;
 mod blueprint;
+mod chosen;
 mod config;
 mod decoder;
 mod device;
@@ -19,6 +20,7 @@ mod fields;
 mod flops;
 mod footprint;
 mod frozen;
+mod given;
 mod graph;
 mod init;
 pub mod layer;

@@ -2,11 +2,15 @@
 
 use std::{ops::Range, sync::Arc};
 
-use cohort_core::{Choice, PolicyError, Sample};
+use cohort_core::{Choice, Mixture, PolicyError, Sample};
 use cohort_kernels::Sequences;
 use serde::{Deserialize, Serialize};
 
-use crate::prefix_tree::{Part, PrefixTree, Stretch};
+use crate::{
+    chosen::Chosen,
+    given::{Given, Symbols},
+    prefix_tree::{Part, PrefixTree, Stretch},
+};
 
 /// How often what samples begin with alike is run. A speed: rows have the same bits either way, and gradients differ
 /// in the order of their sums.
@@ -29,6 +33,8 @@ pub enum Prompts {
 pub(crate) struct Pack {
     /// Ids of contexts and actions, without each sample's last action.
     pub tokens: Arc<Vec<u32>>,
+    /// The tokens whose embedding is given: soft ones.
+    pub given: Given,
     /// Position of each token in its own sequence.
     pub positions: Arc<Vec<u32>>,
     /// Where sequences begin, and after the last one the end.
@@ -37,8 +43,8 @@ pub(crate) struct Pack {
     pub after: Arc<Vec<Option<usize>>>,
     /// The places, among all tokens, whose hidden state gives a row.
     pub scored: Arc<Vec<u32>>,
-    /// The id that each row is of.
-    pub ids: Arc<Vec<u32>>,
+    /// What each row is of.
+    pub chosen: Chosen,
     /// Number of rows of each sample.
     pub counts: Vec<usize>,
 }
@@ -48,6 +54,8 @@ pub(crate) struct Pack {
 pub(crate) struct Limits {
     pub vocabulary: usize,
     pub positions: usize,
+    /// Of an embedding.
+    pub width: usize,
 }
 
 impl Limits {
@@ -55,6 +63,18 @@ impl Limits {
         match ids.iter().find(|&&id| id as usize >= self.vocabulary) {
             Some(&id) => Err(PolicyError::UnknownToken { id, vocabulary: self.vocabulary }),
             None => Ok(()),
+        }
+    }
+
+    /// A soft token of known ids that this model can be fed.
+    fn check_mixture(self, mixture: &Mixture) -> Result<(), PolicyError> {
+        self.check_ids(mixture.ids())?;
+        match mixture.embedding() {
+            Some(embedding) if embedding.len() != self.width => {
+                let what = format!("soft token: an embedding of {} numbers for one of {}", embedding.len(), self.width);
+                Err(PolicyError::Unsupported { what })
+            }
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -80,14 +100,26 @@ impl Pack {
     pub(crate) fn of(samples: &[&Sample], limits: Limits, prompts: Prompts) -> Result<Self, PolicyError> {
         let mut counts = Vec::with_capacity(samples.len());
         let mut acting: Vec<Acting> = Vec::with_capacity(samples.len());
+        let mut symbols = Symbols::default();
+        let mut soft: Vec<(u32, Arc<Mixture>)> = Vec::new();
+        let mut rows = 0;
         for sample in samples {
             let context = context_ids(sample.scored_context())?;
             let actions = action_ids(sample)?;
             limits.check_context(context, actions.len())?;
             limits.check_ids(&actions)?;
             counts.push(actions.len());
+            for (row, mixture) in (rows..).zip(mixtures(sample)?) {
+                if let Some(mixture) = mixture {
+                    limits.check_mixture(mixture)?;
+                    soft.push((row, Arc::clone(mixture)));
+                }
+            }
+            rows += actions.len() as u32;
             if let Some((_, fed)) = actions.split_last() {
-                acting.push(Acting { fed: [context, fed].concat(), context: context.len(), actions });
+                let fed = fed.iter().enumerate().map(|(i, &id)| symbols.of(id, sample.mixture(i)));
+                let fed = context.iter().copied().chain(fed).collect();
+                acting.push(Acting { fed, context: context.len(), actions });
             }
         }
         let sequences = acting.iter().map(|acting| (acting.fed.as_slice(), acting.context));
@@ -111,8 +143,9 @@ impl Pack {
                 )
             }
         };
-        pack.ids = Arc::new(acting.into_iter().flat_map(|acting| acting.actions).collect());
-        Ok(Self { counts, ..pack })
+        (pack.tokens, pack.given) = symbols.resolve(&pack.tokens);
+        let ids = acting.into_iter().flat_map(|acting| acting.actions).collect();
+        Ok(Self { counts, chosen: Chosen { ids: Arc::new(ids), soft: Arc::new(soft) }, ..pack })
     }
 
     /// Contexts alone, scored at their last position: what decoding starts from. With each the places of its tokens.
@@ -149,7 +182,8 @@ impl Pack {
             starts: Arc::new(starts),
             after: Arc::new(stretches.iter().map(|stretch| stretch.after).collect()),
             scored: Arc::new(scored),
-            ids: Arc::default(),
+            given: Given::default(),
+            chosen: Chosen::default(),
             counts: Vec::new(),
         }
     }
@@ -166,11 +200,21 @@ impl Pack {
 
 /// A sample that has actions.
 struct Acting {
-    /// Context and actions, without the last one.
+    /// Symbols of context and actions, without the last one.
     fed: Vec<u32>,
     /// Tokens of the context.
     context: usize,
     actions: Vec<u32>,
+}
+
+/// The soft tokens of a sample, action by action; none where it has no such column.
+fn mixtures(sample: &Sample) -> Result<&[Option<Arc<Mixture>>], PolicyError> {
+    let mixtures = sample.mixtures.as_deref().unwrap_or_default();
+    if sample.mixtures.is_some() && mixtures.len() != sample.actions.len() {
+        let what = format!("sample: {} soft tokens or none for {} actions", mixtures.len(), sample.actions.len());
+        return Err(PolicyError::Unsupported { what });
+    }
+    Ok(mixtures)
 }
 
 fn action_ids(sample: &Sample) -> Result<Vec<u32>, PolicyError> {
@@ -194,7 +238,7 @@ mod tests {
 
     #[test]
     fn rows_are_taken_where_the_action_was_chosen() {
-        let limits = Limits { vocabulary: 10, positions: 8 };
+        let limits = Limits { vocabulary: 10, positions: 8, width: 2 };
         let a = Sample::given(Context::of_tokens([1, 2, 3]), &[4, 5]);
         let none = Sample::given(Context::of_tokens([1]), &[]);
         let b = Sample::given(Context::of_tokens([6]), &[7]);
@@ -203,7 +247,7 @@ mod tests {
         assert_eq!(*pack.positions, [0, 1, 2, 3, 0]);
         assert_eq!(*pack.starts, [0, 4, 5]);
         assert_eq!(*pack.scored, [2, 3, 4]);
-        assert_eq!(*pack.ids, [4, 5, 7]);
+        assert_eq!(*pack.chosen.ids, [4, 5, 7]);
         assert_eq!(pack.counts, [2, 0, 1]);
         assert_eq!(pack.longest(), 4);
         assert_eq!(*pack.after, [None, None]);
@@ -211,14 +255,14 @@ mod tests {
 
     #[test]
     fn a_shared_context_stands_once() {
-        let limits = Limits { vocabulary: 10, positions: 8 };
+        let limits = Limits { vocabulary: 10, positions: 8, width: 2 };
         let of = |actions: &[u32]| Sample::given(Context::of_tokens([1, 2, 3]), actions);
         let (a, none, b, c) = (of(&[4, 5]), of(&[]), of(&[6]), Sample::given(Context::of_tokens([7]), &[8, 9]));
         let pack = Pack::of(&[&a, &none, &b, &c], limits, Prompts::Shared).expect("packs");
         assert_eq!(*pack.tokens, [1, 2, 3, 4, 7, 8]);
         assert_eq!(*pack.positions, [0, 1, 2, 3, 0, 1]);
         assert_eq!((&*pack.starts, &*pack.after), (&vec![0, 4, 6], &vec![None, None]));
-        assert_eq!((&*pack.scored, &*pack.ids), (&vec![2, 3, 2, 4, 5], &vec![4, 5, 6, 8, 9]));
+        assert_eq!((&*pack.scored, &*pack.chosen.ids), (&vec![2, 3, 2, 4, 5], &vec![4, 5, 6, 8, 9]));
         assert_eq!((&pack.counts, pack.longest()), (&vec![2, 0, 1, 2], 4));
         let repeated = Pack::of(&[&a, &none, &b], limits, Prompts::Repeated).expect("packs");
         assert_eq!(*repeated.tokens, [1, 2, 3, 4, 1, 2, 3]);
@@ -227,20 +271,52 @@ mod tests {
 
     #[test]
     fn rows_of_a_later_round_stand_behind_those_of_the_round_before() {
-        let limits = Limits { vocabulary: 10, positions: 8 };
+        let limits = Limits { vocabulary: 10, positions: 8, width: 2 };
         let first = Sample::given(Context::of_tokens([1, 2]), &[3, 4, 5]);
         let second = Sample::given(Context::of_tokens([1, 2, 3, 4, 5, 6]), &[7, 8]);
         let pack = Pack::of(&[&first, &second, &first], limits, Prompts::Shared).expect("packs");
         assert_eq!((&*pack.tokens, &*pack.after), (&vec![1, 2, 3, 4, 5, 6, 7], &vec![None, Some(0)]));
-        assert_eq!((&*pack.scored, &*pack.ids), (&vec![1, 2, 3, 5, 6, 1, 2, 3], &vec![3, 4, 5, 7, 8, 3, 4, 5]));
+        assert_eq!((&*pack.scored, &*pack.chosen.ids), (&vec![1, 2, 3, 5, 6, 1, 2, 3], &vec![3, 4, 5, 7, 8, 3, 4, 5]));
         let (contexts, places) = Pack::of_contexts(&[&[1, 2, 3], &[1, 2, 3, 4]]);
         assert_eq!((&*contexts.tokens, &*contexts.scored), (&vec![1, 2, 3, 4], &vec![2, 3]));
         assert_eq!(places, [vec![0..3], vec![0..3, 3..4]]);
     }
 
     #[test]
+    fn soft_tokens_are_one_where_they_are_one_draw() {
+        use cohort_core::{Dice, Soft, Stream};
+        let limits = Limits { vocabulary: 10, positions: 20, width: 2 };
+        let soft = Soft { until: 9, top_k: 2, top_p: 1.0, tau: 0.1, clamp: Soft::CLAMP };
+        let dice: Dice = Stream::new(1, "soft").dice(0, 0, 0);
+        // Greedy weights: each is recorded as 4; the last one is fed as the id that it is recorded as.
+        let mixture = |x: f32| Arc::new(soft.draw(&[4, 5], &[0.0, -1.0], None).fed_as(vec![x, 1.0]));
+        let closing = Arc::new(soft.draw(&[9, 5], &[0.0, -9.0], Some((dice, 0))));
+        let sample = |mixtures: &[&Arc<Mixture>]| {
+            let ids: Vec<u32> = mixtures.iter().map(|mixture| mixture.id()).chain([7, 8]).collect();
+            let column = mixtures.iter().map(|&mixture| Some(Arc::clone(mixture))).chain([None, None]).collect();
+            Sample { mixtures: Some(column), ..Sample::given(Context::of_tokens([1, 2]), &ids) }
+        };
+        let (a, b) = (mixture(0.5), mixture(0.25));
+        let (first, other, end) = (sample(&[&a, &closing]), sample(&[&b, &closing]), sample(&[&closing]));
+        let pack = Pack::of(&[&first, &other, &first, &end], limits, Prompts::Shared).expect("packs");
+        assert_eq!(*pack.tokens, [1, 2, 4, 9, 7, 4, 9, 7, 9, 7], "the third goes the way of the first, and no other");
+        assert_eq!(*pack.after, [None, Some(0), Some(0), Some(0)]);
+        let given: Vec<(usize, &[f32])> = pack.given.rows().collect();
+        assert_eq!(given, [(2, &[0.5, 1.0][..]), (5, &[0.25, 1.0])]);
+        assert_eq!(*pack.chosen.ids, [4, 9, 7, 8, 4, 9, 7, 8, 4, 9, 7, 8, 9, 7, 8]);
+        let soft: Vec<u32> = pack.chosen.soft.iter().map(|(row, _)| *row).collect();
+        assert_eq!(soft, [0, 1, 4, 5, 8, 9, 12]);
+        let part: Vec<u32> = pack.chosen.part(5..9).soft.iter().map(|(row, _)| *row).collect();
+        assert_eq!(part, [0, 3]);
+        let narrow = Limits { width: 3, ..limits };
+        assert!(matches!(Pack::of(&[&first], narrow, Prompts::Shared), Err(PolicyError::Unsupported { .. })));
+        let short = Sample { mixtures: Some(vec![None]), ..first };
+        assert!(matches!(Pack::of(&[&short], limits, Prompts::Shared), Err(PolicyError::Unsupported { .. })));
+    }
+
+    #[test]
     fn what_cannot_be_scored_is_refused() {
-        let limits = Limits { vocabulary: 10, positions: 4 };
+        let limits = Limits { vocabulary: 10, positions: 4, width: 2 };
         let pack = |context: &[u32], actions: &[u32]| {
             Pack::of(&[&Sample::given(Context::of_tokens(context), actions)], limits, Prompts::Shared)
         };

@@ -301,7 +301,8 @@ impl TextPolicy {
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        Limits { vocabulary: self.architecture.vocabulary, positions: self.architecture.positions }
+        let Architecture { vocabulary, positions, .. } = self.architecture;
+        Limits { vocabulary, positions, width: self.architecture.layer.width }
     }
 }
 
@@ -324,7 +325,7 @@ fn tokenizer_of(
 impl Sampler for TextPolicy {
     fn sample(&self, requests: &[Request]) -> Result<Vec<Sample>, PolicyError> {
         let engine = SliceEngine::new(self.model());
-        decoder::sample(engine, self.limits(), self.prompts, self.tokenizer.as_ref(), requests)
+        decoder::sample(engine, self.model(), self.limits(), self.prompts, self.tokenizer.as_ref(), requests)
     }
 
     fn position_limit(&self) -> Option<usize> {

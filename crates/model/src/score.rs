@@ -30,8 +30,8 @@ impl TextPolicy {
             let pack = Pack::of(run, self.limits(), self.prompts())?;
             let dropout = self.dropout(spec, &pack);
             let model = Model { dropout: dropout.as_ref(), ..self.model() };
-            let measured = from.rows(&(done..done + pack.ids.len()));
-            done += pack.ids.len();
+            let measured = from.rows(&(done..done + pack.chosen.ids.len()));
+            done += pack.chosen.ids.len();
             let rows = model.score(&mut buffers, &pack, temperature, &measured);
             let first = out.len();
             deal(&pack.counts, first, rows, &measured, &mut out)?;
@@ -49,7 +49,7 @@ impl TextPolicy {
     ) -> Result<(Vec<Rows>, GraphTape<'_>), PolicyError> {
         let temperature = check_temperature(spec)?;
         let pack = Pack::of(samples, self.limits(), self.prompts())?;
-        let measured = self.read(against, samples)?.rows(&(0..pack.ids.len()));
+        let measured = self.read(against, samples)?.rows(&(0..pack.chosen.ids.len()));
         let dropout = self.dropout(spec, &pack);
         let tape =
             GraphTape::forward(self.model(), &pack, temperature, dropout, measured.clone(), self.sink(), execution);
@@ -70,6 +70,7 @@ impl TextPolicy {
     /// The distributions of `samples`, `width + 1` numbers an action.
     pub(crate) fn keep_distributions(&self, samples: &[&Sample], spec: RowSpec) -> Result<Distributions, PolicyError> {
         let temperature = check_temperature(spec)?;
+        check_exact(samples)?;
         let head = self.parameters.head;
         let mut kept = Kept {
             hidden: Vec::new(),
@@ -89,6 +90,9 @@ impl TextPolicy {
     }
 
     fn read(&self, against: &Against, samples: &[&Sample]) -> Result<Read, PolicyError> {
+        if !against.is_nothing() {
+            check_exact(samples)?;
+        }
         let rows = samples.iter().map(|sample| sample.actions.len()).sum();
         Read::of(against, rows, self.architecture().vocabulary)
     }
@@ -109,6 +113,15 @@ pub(crate) fn check_temperature(spec: RowSpec) -> Result<f32, PolicyError> {
         return Ok(t);
     }
     Err(PolicyError::Unsupported { what: format!("row temperature of {t}; it must be above 0") })
+}
+
+/// A soft token's distribution is over noise, and what is kept of samples are distributions over ids.
+fn check_exact(samples: &[&Sample]) -> Result<(), PolicyError> {
+    if samples.iter().all(|sample| sample.mixtures.is_none()) {
+        return Ok(());
+    }
+    let what = "exact divergence of a soft token (rollout.thinking): take one that is estimated from log-probabilities";
+    Err(PolicyError::Unsupported { what: what.to_owned() })
 }
 
 /// Cuts samples into runs of about [`SCORED_TOGETHER`] tokens, at least one sample each.

@@ -10,6 +10,7 @@ use cohort_kernels::{KvCache, attend};
 
 use crate::{
     decoder::Engine,
+    given::Given,
     pack::Pack,
     slices::{Buffers, Model},
 };
@@ -71,11 +72,11 @@ impl Engine for SliceEngine<'_> {
         prefilled.caches.iter().map(|cache| cache.extended(capacity)).collect()
     }
 
-    fn step(&mut self, mut rows: Vec<&mut Vec<KvCache>>, tokens: &[u32], positions: &[u32]) -> &[f32] {
+    fn step(&mut self, mut rows: Vec<&mut Vec<KvCache>>, tokens: &[u32], given: &Given, positions: &[u32]) -> &[f32] {
         let attention = self.model.architecture.layer.attention;
         let (q_width, kv_width) = (attention.query_heads * attention.head_dim, attention.kv_heads * attention.head_dim);
         let scratch = &mut self.scratch;
-        self.model.run(&mut self.buffers, tokens, positions, |projected, out| {
+        self.model.run(&mut self.buffers, tokens, given, positions, |projected, out| {
             let keys = projected.keys.chunks_exact(kv_width);
             let values = projected.values.chunks_exact(kv_width);
             let queries = projected.queries.chunks_exact(q_width);

@@ -1,8 +1,8 @@
 //! The description executed on plain slices: for scoring without a tape, and for decoding.
 
 use cohort_kernels::{
-    AttentionShape, Distributions, Divergence, HeadShape, LinearShape, Team, Weight, attention, combine, gather,
-    head_divergence, head_logits, head_rows, linear, rms_norm, rope, route, swiglu,
+    AttentionShape, Distributions, Divergence, Head, HeadColumns, HeadShape, LinearShape, Team, Weight, attention,
+    combine, gather, head_divergence, head_logits, head_relative, linear, rms_norm, rope, route, swiglu,
 };
 
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     divergence::{Kept, Measured},
     dropout::Dropout,
     experts::Choice,
+    given::Given,
     layer::{Attention, Experts, Feed, Gated, ModelParameters, Place, Projection},
     pack::Pack,
     product::{down, up},
@@ -135,11 +136,25 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// Runs the layers over rows of tokens; `mix` writes what each row attends to, `[rows, query_heads * head_dim]`.
+    /// The embeddings of `ids`, weighed, `[width]`: what a soft token is fed as. Summed in their order.
+    pub(crate) fn mixed(&self, ids: &[u32], weights: &[f32]) -> Vec<f32> {
+        let width = self.architecture.layer.width;
+        let mut rows = vec![0.0; ids.len() * width];
+        gather(self.weights.matrix(self.parameters.embedding), ids, width, &mut rows);
+        let mut out = vec![0.0; width];
+        for (row, weight) in rows.chunks_exact(width).zip(weights) {
+            out.iter_mut().zip(row).for_each(|(out, x)| *out += weight * x);
+        }
+        out
+    }
+
+    /// Runs the layers over rows of tokens, of which some are given; `mix` writes what each row attends to,
+    /// `[rows, query_heads * head_dim]`.
     pub(crate) fn run(
         &self,
         buffers: &mut Buffers,
         tokens: &[u32],
+        given: &Given,
         positions: &[u32],
         mut mix: impl FnMut(Projected, &mut [f32]),
     ) {
@@ -151,6 +166,7 @@ impl<'a> Model<'a> {
 
         let x = room(&mut buffers.x, rows * width);
         gather(self.weights.matrix(self.parameters.embedding), tokens, width, x);
+        given.replace(x, width);
         let normed = room(&mut buffers.normed, rows * width);
         let queries = room(&mut buffers.queries, rows * query_heads * head_dim);
         let keys = room(&mut buffers.keys, rows * kv_heads * head_dim);
@@ -228,7 +244,7 @@ impl<'a> Model<'a> {
 
     /// Runs a pack with every sequence attending to itself; `keep` sees keys and values of each layer.
     pub(crate) fn run_pack(&self, buffers: &mut Buffers, pack: &Pack, mut keep: impl FnMut(Projected)) {
-        self.run(buffers, &pack.tokens, &pack.positions, |projected, out| {
+        self.run(buffers, &pack.tokens, &pack.given, &pack.positions, |projected, out| {
             let shape = self.attention_shape(projected.layer);
             attention(projected.queries, projected.keys, projected.values, pack.sequences(), shape, out);
             keep(projected);
@@ -271,23 +287,25 @@ impl<'a> Model<'a> {
 
     /// The rows of a pack.
     pub(crate) fn score(&self, buffers: &mut Buffers, pack: &Pack, temperature: f32, measured: &Measured) -> HeadRows {
-        let count = pack.ids.len();
+        let chosen = &pack.chosen;
+        let count = chosen.ids.len();
         let column = || vec![0.0; count];
         let mut rows = HeadRows { logp: column(), entropy: column(), log_sum_exp: column(), divergences: Vec::new() };
         if count > 0 {
             self.run_pack(buffers, pack, |_| {});
             let (hidden, weight) = (self.hidden(buffers, &pack.scored), self.weight(self.parameters.head));
             let (shape, inverse_temperature) = (self.head_shape(count), 1.0 / temperature);
-            head_rows(
-                hidden,
-                weight,
-                &pack.ids,
-                inverse_temperature,
-                shape,
-                &mut rows.logp,
-                &mut rows.entropy,
-                &mut rows.log_sum_exp,
-            );
+            let lists = chosen.lists();
+            let (mut relative, mut log_sum) = (vec![0.0; chosen.asked_count(&lists)], column());
+            let head = Head { hidden, weight, asked: chosen.asked(&lists), inverse_temperature, shape };
+            let columns = HeadColumns {
+                relative: &mut relative,
+                log_sum: &mut log_sum,
+                entropy: &mut rows.entropy,
+                log_sum_exp: &mut rows.log_sum_exp,
+            };
+            head_relative(head, columns);
+            rows.logp = chosen.logp(&lists, &relative, &log_sum);
             let log_sum_exp = &rows.log_sum_exp;
             let p = Distributions { hidden, weight, width: shape.width, inverse_temperature, log_sum_exp };
             rows.divergences.extend(measured.0.iter().map(|(_, from)| {
@@ -302,7 +320,7 @@ impl<'a> Model<'a> {
     /// The distributions of a pack, added to `kept`.
     pub(crate) fn keep(&self, buffers: &mut Buffers, pack: &Pack, temperature: f32, kept: &mut Kept) {
         let rows = self.score(buffers, pack, temperature, &Measured::default());
-        let numbers = pack.ids.len() * self.architecture.layer.width;
+        let numbers = pack.chosen.ids.len() * self.architecture.layer.width;
         // What the head was given is still there.
         kept.hidden.extend_from_slice(&buffers.hidden[..numbers]);
         kept.log_sum_exp.extend(rows.log_sum_exp);

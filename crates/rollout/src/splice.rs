@@ -19,6 +19,9 @@ impl Splice {
         if let Some(column) = &mut begun.alternatives {
             column.truncate(count);
         }
+        if let Some(column) = &mut begun.mixtures {
+            column.truncate(count);
+        }
         if count < sample.actions.len() {
             begun.stop = StopReason::Length;
         }
@@ -37,6 +40,9 @@ impl Splice {
         }
         if let Some(column) = &mut sample.truncated_logp {
             column.extend(zeros());
+        }
+        if let Some(column) = &mut sample.mixtures {
+            column.extend(ids.iter().map(|_| None));
         }
         self
     }
@@ -57,6 +63,9 @@ impl Splice {
         if let (Some(column), Some(more)) = (&mut sample.alternatives, alternatives) {
             column.push(more);
         }
+        if let Some(column) = &mut sample.mixtures {
+            column.push(None);
+        }
         sample.stop = stop;
         self
     }
@@ -71,6 +80,9 @@ impl Splice {
             column.extend(more);
         }
         if let (Some(column), Some(more)) = (&mut sample.alternatives, next.alternatives) {
+            column.extend(more);
+        }
+        if let (Some(column), Some(more)) = (&mut sample.mixtures, next.mixtures) {
             column.extend(more);
         }
         sample.stop = next.stop;

@@ -49,6 +49,7 @@ impl Toy {
             behaviour: Rows::default(),
             truncated_logp: None,
             alternatives: (controls.alternatives > 0).then(Vec::new),
+            mixtures: None,
             policy_version: 0,
             stop: StopReason::Length,
         };

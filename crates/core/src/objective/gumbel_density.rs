@@ -2,12 +2,15 @@
 //!
 //! For policies whose action is not an id but `K` candidates with noisy weights (SofT-GRPO, 2025, arXiv 2511.06411). The
 //! sampler keeps the candidates and what was drawn; the density of that draw under another policy takes the place of
-//! `logp`, so that ratios, gates and divergences read it like any other. No choice of a recipe: a policy calls it.
+//! `logp`, so that ratios, gates and divergences read it like any other. No choice of a recipe: soft tokens call it
+//! ([`Mixture`](crate::Mixture)).
 
 /// Added to a probability before its logarithm, alike in sampler and trainer.
 pub const OFFSET: f64 = 1e-6;
 /// Candidates with a log-probability above this count in the density.
 pub const FLOOR: f64 = -3.0;
+/// A draw that was held at a bound lies on it up to rounding, `(l + g) - l`, and is inside.
+const ROUNDING: f64 = 1e-9;
 
 /// `l_i = ln(p_i + 1e-6)`, with `p` the softmax of the candidates' logits (or log-probabilities): renormalised over the
 /// candidates that were kept.
@@ -27,6 +30,14 @@ pub fn softmax(x: &[f64], temperature: f64) -> Vec<f64> {
     let shares: Vec<f64> = x.iter().map(|x| ((x - top) / temperature).exp()).collect();
     let total: f64 = shares.iter().sum();
     shares.into_iter().map(|share| share / total).collect()
+}
+
+/// Slopes by the logits of [`renormalised`], given those by `l`: with `s_i = slope_i p_i / (p_i + 1e-6)`, `s_j - p_j sum_i s_i`.
+pub fn by_logits(logits: &[f64], slopes: &[f64]) -> Vec<f64> {
+    let p = softmax(logits, 1.0);
+    let s: Vec<f64> = slopes.iter().zip(&p).map(|(slope, p)| slope * p / (p + OFFSET)).collect();
+    let total: f64 = s.iter().sum();
+    s.iter().zip(&p).map(|(s, p)| s - p * total).collect()
 }
 
 /// How the weights of a soft token were drawn.
@@ -65,7 +76,7 @@ impl SoftNoise {
         match self {
             SoftNoise::Gumbel { low, high } => {
                 let u = (drawn - l).clamp(low, high);
-                let held = drawn - l < low || drawn - l > high;
+                let held = drawn - l < low - ROUNDING || drawn - l > high + ROUNDING;
                 (-u - (-u).exp(), if held { 0.0 } else { -(-u).exp_m1() })
             }
             SoftNoise::Dirichlet { low, high } => {

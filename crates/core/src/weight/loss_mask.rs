@@ -80,6 +80,7 @@ mod tests {
             behaviour: Rows::default(),
             truncated_logp: None,
             alternatives: None,
+            mixtures: None,
             policy_version: 0,
             stop,
         }

@@ -13,6 +13,7 @@ use crate::{
     decoder::Engine,
     divergence::Measured,
     experts::Choice,
+    given::Given,
     graph::{Constants, Layout, Leaves, Operators, Parts, Plain, Purpose, Rotation, Routes, Targets, numbers},
     layer::{Place, Projection},
     pack::Pack,
@@ -49,8 +50,8 @@ impl<A: Fn(&Plain, Attended) -> Tensor<2>> Operators for Attending<'_, A> {
         (self.attend)(&self.plain, Attended { layer, queries, keys, values, layout })
     }
 
-    fn embed(&self, table: Place, ids: &Arc<Vec<u32>>) -> Tensor<2> {
-        self.plain.embed(table, ids)
+    fn embed(&self, table: Place, ids: &Arc<Vec<u32>>, given: &Given) -> Tensor<2> {
+        self.plain.embed(table, ids, given)
     }
 
     fn linear(&self, x: Tensor<2>, projection: Projection) -> Tensor<2> {
@@ -169,7 +170,7 @@ impl Engine for DeviceEngine<'_> {
         Row { name: self.begun, from: Some(prefilled.context.clone()) }
     }
 
-    fn step(&mut self, mut rows: Vec<&mut Row>, tokens: &[u32], positions: &[u32]) -> &[f32] {
+    fn step(&mut self, mut rows: Vec<&mut Row>, tokens: &[u32], given: &Given, positions: &[u32]) -> &[f32] {
         let names: Vec<u64> = rows.iter().map(|row| row.name).collect();
         if !self.cache.has_room_for(&names) {
             let from = rows.iter_mut().map(|row| row.from.take());
@@ -183,6 +184,7 @@ impl Engine for DeviceEngine<'_> {
         }
         let pack = Pack {
             tokens: Arc::new(all),
+            given: given.at(&places),
             positions: Arc::new(at),
             starts: Arc::new((0..=self.cache.rows()).collect()),
             scored: Arc::new(places.iter().map(|&place| place as u32).collect()),

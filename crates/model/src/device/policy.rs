@@ -113,7 +113,14 @@ impl Sampler for DevicePolicy {
     fn sample(&self, requests: &[Request]) -> Result<Vec<Sample>, PolicyError> {
         let _alone = self.alone();
         let engine = DeviceEngine::new(self.text.model(), &self.values, &self.device);
-        decoder::sample(engine, self.text.limits(), self.text.prompts(), self.text.tokenizer(), requests)
+        decoder::sample(
+            engine,
+            self.text.model(),
+            self.text.limits(),
+            self.text.prompts(),
+            self.text.tokenizer(),
+            requests,
+        )
     }
 
     fn position_limit(&self) -> Option<usize> {
@@ -128,7 +135,7 @@ impl Policy for DevicePolicy {
         let mut out = Vec::with_capacity(samples.len());
         for run in runs(samples) {
             let pack = Pack::of(run, self.text.limits(), self.text.prompts())?;
-            let packed = if pack.ids.is_empty() { Vec::new() } else { self.pass(&pack, temperature).score() };
+            let packed = if pack.chosen.ids.is_empty() { Vec::new() } else { self.pass(&pack, temperature).score() };
             let first = out.len();
             deal(&pack.counts, first, columns(&packed), &Measured::default(), &mut out)?;
         }
@@ -151,7 +158,7 @@ impl Policy for DevicePolicy {
     ) -> Result<(Vec<Rows>, Box<dyn Tape + 'a>), PolicyError> {
         let temperature = check_temperature(spec)?;
         let pack = Pack::of(samples, self.text.limits(), self.text.prompts())?;
-        let (packed, graph) = match pack.ids.is_empty() {
+        let (packed, graph) = match pack.chosen.ids.is_empty() {
             true => (Vec::new(), None),
             false => {
                 let _alone = self.alone();

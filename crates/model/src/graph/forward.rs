@@ -12,6 +12,7 @@ use super::{attention::Layout, head::Targets, mixture::Routes, operators::Operat
 use crate::{
     divergence::Measured,
     experts::Load,
+    given::Given,
     layer::{Experts, Feed, Gated, LayerParameters},
     pack::Pack,
     slices::Model,
@@ -25,6 +26,8 @@ const LOAD_BALANCE: &str = "router_load_balance";
 pub(crate) struct Parts<'a> {
     pub model: Model<'a>,
     pub tokens: Arc<Vec<u32>>,
+    /// Of the tokens those whose embedding is given.
+    pub given: Given,
     pub scored: Arc<Vec<u32>>,
     pub targets: Arc<Targets>,
     /// Of the layers with and without a window, in their order.
@@ -62,8 +65,13 @@ impl<'a> Parts<'a> {
         Self {
             model,
             tokens: Arc::clone(&pack.tokens),
+            given: pack.given.clone(),
             scored: Arc::clone(&pack.scored),
-            targets: Arc::new(Targets { ids: Arc::clone(&pack.ids), inverse_temperature: 1.0 / temperature, measured }),
+            targets: Arc::new(Targets {
+                chosen: pack.chosen.clone(),
+                inverse_temperature: 1.0 / temperature,
+                measured,
+            }),
             layouts,
             query_rotation: rotation(attention.query_heads),
             key_rotation: rotation(attention.kv_heads),
@@ -74,7 +82,7 @@ impl<'a> Parts<'a> {
 
     /// `[tokens, width]`.
     pub(crate) fn embed(&self, operators: &impl Operators) -> Tensor<2> {
-        operators.embed(self.model.parameters.embedding, &self.tokens)
+        operators.embed(self.model.parameters.embedding, &self.tokens, &self.given)
     }
 
     /// `[tokens, width]`, from and to the residual stream.

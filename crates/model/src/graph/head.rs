@@ -1,20 +1,23 @@
-//! Log-probability and entropy of chosen ids, and exact divergences from kept distributions, without logits ever standing in
+//! Log-probability and entropy of chosen ids, the densities of soft tokens, and exact divergences from kept distributions, without logits ever standing in
 //! memory.
 
 use std::{ops::Range, sync::Arc};
 
-use cohort_kernels::{self as kernels, Asked, Distributions, Divergence, HeadGradients, HeadShape, Team};
+use cohort_kernels::{self as kernels, Distributions, Divergence, HeadColumns, HeadGradients, HeadShape, Team};
 
 use super::{
     operation::{Operation, Values, matrix, sizes, slice},
     parameter::Parameter,
 };
-use crate::divergence::Measured;
+use crate::{
+    chosen::{Chosen, Lists, Slopes},
+    divergence::Measured,
+};
 
 /// What is chosen, at which temperature, and what is measured from.
 #[derive(Clone, Debug)]
 pub(crate) struct Targets {
-    pub ids: Arc<Vec<u32>>,
+    pub chosen: Chosen,
     pub inverse_temperature: f32,
     pub measured: Measured,
 }
@@ -27,8 +30,8 @@ impl Targets {
 
     /// Those of some rows.
     pub(super) fn part(&self, rows: Range<usize>) -> Self {
-        let (ids, measured) = (self.ids[rows.clone()].to_vec(), self.measured.part(&rows));
-        Self { ids: Arc::new(ids), inverse_temperature: self.inverse_temperature, measured }
+        let (chosen, measured) = (self.chosen.part(rows.clone()), self.measured.part(&rows));
+        Self { chosen, inverse_temperature: self.inverse_temperature, measured }
     }
 }
 
@@ -42,18 +45,31 @@ pub(super) struct Head {
     pub statistics: Statistics,
 }
 
-/// What the forward leaves for the backward, a number a row each.
+/// What the forward leaves for the backward, a number a row each unless told.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Statistics {
     log_sum_exp: Vec<f32>,
     entropy: Vec<f32>,
     divergences: Vec<Vec<f32>>,
+    /// A number an id that was asked for; nothing where all are tokens.
+    relative: Vec<f32>,
 }
 
 impl Head {
     fn shape(&self) -> HeadShape {
         let [rows, width] = sizes(&self.hidden);
         HeadShape { rows, width, vocabulary: self.vocabulary }
+    }
+
+    /// What the kernel is given.
+    fn head<'a>(&'a self, lists: &'a Lists) -> kernels::Head<'a> {
+        kernels::Head {
+            hidden: slice(&self.hidden),
+            weight: self.weight.weight(),
+            asked: self.targets.chosen.asked(lists),
+            inverse_temperature: self.targets.inverse_temperature,
+            shape: self.shape(),
+        }
     }
 
     fn distributions<'a>(&'a self, log_sum_exp: &'a [f32]) -> Distributions<'a> {
@@ -75,17 +91,21 @@ fn column(packed: &[f32], columns: usize, index: usize) -> Vec<f32> {
 impl Operation<1> for Head {
     fn forward(&mut self, team: Team) -> Values {
         let shape = self.shape();
-        let [mut logp, mut entropy, mut log_sum_exp] = [0; 3].map(|_| vec![0.0; shape.rows]);
-        team.head_rows(
-            slice(&self.hidden),
-            self.weight.weight(),
-            &self.targets.ids,
-            self.targets.inverse_temperature,
-            shape,
-            &mut logp,
-            &mut entropy,
-            &mut log_sum_exp,
-        );
+        let chosen = &self.targets.chosen;
+        let lists = chosen.lists();
+        let mut relative = vec![0.0; chosen.asked_count(&lists)];
+        let [mut log_sum, mut entropy, mut log_sum_exp] = [0; 3].map(|_| vec![0.0; shape.rows]);
+        let columns = HeadColumns {
+            relative: &mut relative,
+            log_sum: &mut log_sum,
+            entropy: &mut entropy,
+            log_sum_exp: &mut log_sum_exp,
+        };
+        team.head_relative(self.head(&lists), columns);
+        let logp = chosen.logp(&lists, &relative, &log_sum);
+        if chosen.soft.is_empty() {
+            relative = Vec::new();
+        }
         let p = self.distributions(&log_sum_exp);
         let divergences: Vec<Vec<f32>> = self
             .targets
@@ -100,24 +120,19 @@ impl Operation<1> for Head {
             .collect();
         let row = |row: usize| [logp[row], entropy[row]].into_iter().chain(divergences.iter().map(move |d| d[row]));
         let rows = (0..shape.rows).flat_map(row).collect();
-        self.statistics = Statistics { log_sum_exp, entropy, divergences };
+        self.statistics = Statistics { log_sum_exp, entropy, divergences, relative };
         matrix(rows, shape.rows, self.targets.columns())
     }
 
     fn backward(self, team: Team, d_out: &[f32], _: [bool; 1]) -> [Option<Values>; 1] {
         let (shape, columns) = (self.shape(), self.targets.columns());
         let (d_logp, d_entropy) = (column(d_out, columns, 0), column(d_out, columns, 1));
-        let d_log_sum: Vec<f32> = d_logp.iter().map(|d| -d).collect();
-        let head = kernels::Head {
-            hidden: slice(&self.hidden),
-            weight: self.weight.weight(),
-            asked: Asked::One(&self.targets.ids),
-            inverse_temperature: self.targets.inverse_temperature,
-            shape,
-        };
+        let lists = self.targets.chosen.lists();
+        let Slopes { relative, log_sum } = self.targets.chosen.slopes(&lists, &self.statistics.relative, &d_logp);
+        let head = self.head(&lists);
         let gradients = HeadGradients {
-            relative: &d_logp,
-            log_sum: &d_log_sum,
+            relative: &relative,
+            log_sum: &log_sum,
             entropy: &d_entropy,
             entropies: &self.statistics.entropy,
             log_sum_exp: &self.statistics.log_sum_exp,

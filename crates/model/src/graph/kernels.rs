@@ -23,6 +23,7 @@ use super::{
 use crate::{
     dropout::Dropout,
     experts::Choice,
+    given::Given,
     layer::{Adapter, Place, Projection},
     weights::Weights,
 };
@@ -67,10 +68,11 @@ impl Kernels<'_> {
 
 impl Operators for Kernels<'_> {
     /// Outside the graph: no activation goes in. The tape adds the derivative of the table itself.
-    fn embed(&self, table: Place, ids: &Arc<Vec<u32>>) -> Tensor<2> {
+    fn embed(&self, table: Place, ids: &Arc<Vec<u32>>, given: &Given) -> Tensor<2> {
         let width = self.weights.columns(table.parameter);
         let mut out = vec![0.0; ids.len() * width];
         gather(self.weights.matrix(table), ids, width, &mut out);
+        given.replace(&mut out, width);
         tensor(matrix(out, ids.len(), width))
     }
 

@@ -8,14 +8,15 @@ use cohort_kernels::RoutingShape;
 use super::{attention::Layout, head::Targets, mixture::Routes, rope::Rotation};
 use crate::{
     experts::Choice,
+    given::Given,
     layer::{Place, Projection},
 };
 
 /// The vocabulary of the graph. Activations are tensors, `[rows, features]`; parameters are named by their place, and
 /// belong to whoever implements this.
 pub(crate) trait Operators {
-    /// The rows of a table that `ids` name: where a model begins.
-    fn embed(&self, table: Place, ids: &Arc<Vec<u32>>) -> Tensor<2>;
+    /// The rows of a table that `ids` name, but for those that are given: where a model begins.
+    fn embed(&self, table: Place, ids: &Arc<Vec<u32>>, given: &Given) -> Tensor<2>;
     /// `x W' + b`.
     fn linear(&self, x: Tensor<2>, projection: Projection) -> Tensor<2>;
     /// `x / sqrt(mean(x^2) + eps) * gain` over groups of the gain's length.
@@ -32,6 +33,6 @@ pub(crate) trait Operators {
     fn combine(&self, given: Tensor<2>, weights: Tensor<2>, choice: &Arc<Choice>) -> Tensor<2>;
     /// The named rows of `x`.
     fn pick(&self, x: Tensor<2>, rows: &Arc<Vec<u32>>) -> Tensor<2>;
-    /// `[rows, columns]`: logp of the targets, entropy and divergences, from hidden states and the head's weight.
+    /// `[rows, columns]`: logp (of soft tokens the density) of the targets, entropy and divergences, from hidden states and the head's weight.
     fn head(&self, hidden: Tensor<2>, weight: Place, targets: &Arc<Targets>) -> Tensor<2>;
 }

@@ -3,6 +3,7 @@
 use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use cohort_core::objective::gumbel_density::OFFSET;
 use cohort_kernels::{RoutingShape, RoutingWeights};
 
 use super::{
@@ -10,12 +11,14 @@ use super::{
     head::Targets,
     mixture::{Route, Routes},
     operators::Operators,
-    padded::Padded,
+    padded::{Padded, UNSEEN},
     rope::Rotation,
 };
 use crate::{
+    chosen::Chosen,
     experts::Choice,
     frozen::widened,
+    given::Given,
     layer::{Adapter, Place, Projection},
     weights::Weights,
 };
@@ -141,6 +144,40 @@ impl<'a> Plain<'a> {
         hidden.matmul(self.matrix(weight).transpose())
     }
 
+    /// `logp` with the densities of soft tokens in their rows; `[rows, 1]`.
+    fn densities(&self, chosen: &Chosen, log_p: &Tensor<2>, logp: Tensor<2>) -> Tensor<2> {
+        let most = chosen.soft.iter().map(|(_, mixture)| mixture.ids().len()).max();
+        let Some(most) = most else { return logp };
+        let count = chosen.soft.len();
+        // Rows with fewer candidates than the most are filled up with ones of no probability and no share.
+        let mut filled = [vec![UNSEEN; count * most], vec![0.0; count * most], vec![0.0; count * most]];
+        let mut candidates = vec![0; count * most];
+        let (mut low, mut high) = (vec![0.0; count], vec![0.0; count]);
+        // Where each row finds its density, and whether it wants it.
+        let (mut places, mut is_soft) = (vec![0; chosen.ids.len()], vec![0.0; chosen.ids.len()]);
+        for (at, (row, mixture)) in chosen.soft.iter().enumerate() {
+            let of = mixture.ids().iter().zip(mixture.drawn()).zip(mixture.shares());
+            for (i, ((&id, &drawn), share)) in of.enumerate() {
+                candidates[at * most + i] = id;
+                filled[0][at * most + i] = 0.0;
+                filled[1][at * most + i] = drawn as f32;
+                filled[2][at * most + i] = share as f32;
+            }
+            [low[at], high[at]] = mixture.clamp().map(|bound| bound as f32);
+            (places[*row as usize], is_soft[*row as usize]) = (at as u32, 1.0);
+        }
+        let rows: Vec<u32> = chosen.soft.iter().map(|(row, _)| *row).collect();
+        let [outside, drawn, shares] = filled.map(|values| self.constant(values, most));
+        let candidates = self.ids(&candidates).reshape([count, most]);
+        let logits = log_p.clone().select(0, self.ids(&rows)).gather(1, candidates) + outside;
+        let l = (activation::softmax(logits, 1) + OFFSET as f32).log();
+        let bound = |bound: Vec<f32>| self.constant(bound, 1).repeat_dim(1, most);
+        let u = (drawn - l).max_pair(bound(low)).min_pair(bound(high));
+        let density = ((u.clone() + (-u).exp()) * shares).sum_dim(1).neg();
+        let is_soft = self.constant(is_soft, 1);
+        logp * (-is_soft.clone() + 1.0) + density.select(0, self.ids(&places)) * is_soft
+    }
+
     fn ids(&self, ids: &[u32]) -> Tensor<1, Int> {
         indices(ids, &self.constants.device)
     }
@@ -172,8 +209,16 @@ pub(crate) fn indices(ids: &[u32], device: &Device) -> Tensor<1, Int> {
 }
 
 impl Operators for Plain<'_> {
-    fn embed(&self, table: Place, ids: &Arc<Vec<u32>>) -> Tensor<2> {
-        self.matrix(table).select(0, self.ids(ids))
+    fn embed(&self, table: Place, ids: &Arc<Vec<u32>>, given: &Given) -> Tensor<2> {
+        let x = self.matrix(table).select(0, self.ids(ids));
+        if given.is_empty() {
+            return x;
+        }
+        let [count, width] = x.dims();
+        let (mut looked_up, mut rows) = (vec![1.0; count], vec![0.0; count * width]);
+        given.rows().for_each(|(row, _)| looked_up[row] = 0.0);
+        given.replace(&mut rows, width);
+        x * self.constant(looked_up, 1) + self.constant(rows, width)
     }
 
     fn linear(&self, x: Tensor<2>, projection: Projection) -> Tensor<2> {
@@ -245,11 +290,11 @@ impl Operators for Plain<'_> {
     }
 
     fn head(&self, hidden: Tensor<2>, weight: Place, targets: &Arc<Targets>) -> Tensor<2> {
-        let ids = self.ids(&targets.ids);
-        let count = targets.ids.len();
+        let ids = self.ids(&targets.chosen.ids);
+        let count = targets.chosen.ids.len();
         let logits = self.logits(hidden, weight) * targets.inverse_temperature;
         let log_p = activation::log_softmax(logits, 1);
-        let chosen = log_p.clone().gather(1, ids.reshape([count, 1]));
+        let chosen = self.densities(&targets.chosen, &log_p, log_p.clone().gather(1, ids.reshape([count, 1])));
         let entropy = -(log_p.clone().exp() * log_p.clone()).sum_dim(1);
         let divergences = targets.measured.0.iter().map(|(_, from)| {
             let q = from.get();

@@ -85,7 +85,7 @@ impl<'a> GraphTape<'a> {
             team: Team::new(execution.threads),
             dropout: noise.map(Arc::new),
         };
-        let graph = (!pack.ids.is_empty()).then(|| Graph::forward(pass(), execution.activations));
+        let graph = (!pack.chosen.ids.is_empty()).then(|| Graph::forward(pass(), execution.activations));
         Self { graph, sink, counts: pack.counts.clone() }
     }
 
@@ -127,10 +127,11 @@ impl<'a> Graph<'a> {
             };
             d_x = segment.backward(d_x);
         }
-        let Parts { model, tokens, .. } = &pass.parts;
+        let Parts { model, tokens, given, .. } = &pass.parts;
         let table = model.parameters.embedding;
         let (width, d_x) = (model.weights.columns(table.parameter), values(d_x));
-        pass.sink.add_rows(table.parameter, table.from * width, width, tokens, slice(&d_x));
+        let (tokens, d_x) = given.looked_up(tokens, slice(&d_x), width);
+        pass.sink.add_rows(table.parameter, table.from * width, width, &tokens, &d_x);
     }
 }
 

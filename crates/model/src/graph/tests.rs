@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use cohort_core::{Context, Execution, ParameterInfo, RowGradients, Sample, Stream, Tape};
+use cohort_core::{Context, Execution, Mixture, ParameterInfo, RowGradients, Sample, Soft, Stream, Tape};
 use cohort_kernels::{AttentionShape, RopeTable, RoutingShape, RoutingWeights, Team};
 
 use super::{
@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     blueprint::Blueprint,
+    chosen::Chosen,
     config::Architecture,
     divergence::{Column, Kept, Measured, Read},
     init::random_weights,
@@ -201,7 +202,8 @@ fn rounded() {
     });
     let ids = Arc::new(vec![0, 10, 36, 3]);
     for measured in [Measured::default(), measured()] {
-        let targets = Arc::new(Targets { ids: Arc::clone(&ids), inverse_temperature: 1.0, measured });
+        let chosen = Chosen { ids: Arc::clone(&ids), ..Chosen::default() };
+        let targets = Arc::new(Targets { chosen, inverse_temperature: 1.0, measured });
         twins_at("head", tolerance, &places(0, 37), [[4, 12]], &[&[37, 12]], |o, [hidden]| {
             o.head(hidden, matrix(0, 0, 37), &targets)
         });
@@ -228,11 +230,27 @@ fn pick() {
 fn head() {
     for inverse_temperature in [1.0, 1.0 / 0.7] {
         let ids = Arc::new(vec![0, 10, 36, 3]);
-        let targets = |measured| Arc::new(Targets { ids: Arc::clone(&ids), inverse_temperature, measured });
-        for targets in [targets(Measured::default()), targets(measured())] {
+        let targets = |soft, measured| {
+            let chosen = Chosen { ids: Arc::clone(&ids), soft };
+            Arc::new(Targets { chosen, inverse_temperature, measured })
+        };
+        let none = Arc::default;
+        for targets in
+            [targets(none(), Measured::default()), targets(none(), measured()), targets(soft(), Measured::default())]
+        {
             twins("head", [[4, 12]], &[&[37, 12]], |o, [hidden]| o.head(hidden, matrix(0, 0, 37), &targets));
         }
     }
+}
+
+/// Soft tokens of 5 and of 2 candidates in the first and the third of 4 rows over 37 ids.
+fn soft() -> Arc<Vec<(u32, Arc<Mixture>)>> {
+    // Wide enough that no draw lies on a bound, where a slope is of one side.
+    let soft = Soft { until: 36, top_k: 5, top_p: 1.0, tau: 0.1, clamp: [-40.0, 40.0] };
+    let dice = Stream::new(8, "soft").dice(0, 0, 0);
+    let draw =
+        |row: u32, ids: &[u32], logits: &[f32]| (row, Arc::new(soft.draw(ids, logits, Some((dice, row as usize)))));
+    Arc::new(vec![draw(0, &[4, 7, 0, 22, 36], &[0.0, -0.5, -0.5, -1.0, -6.0]), draw(2, &[36, 1], &[0.0, -1.0])])
 }
 
 /// Two others' distributions over 37 ids for 4 rows, one of them of another width.
@@ -291,7 +309,7 @@ fn samples() -> [Sample; 5] {
 }
 
 fn pack(samples: &[Sample]) -> Pack {
-    Pack::of(&samples.iter().collect::<Vec<_>>(), Limits { vocabulary: 30, positions: 32 }, Prompts::Shared)
+    Pack::of(&samples.iter().collect::<Vec<_>>(), Limits { vocabulary: 30, positions: 32, width: 16 }, Prompts::Shared)
         .expect("packs")
 }
 
@@ -339,7 +357,7 @@ fn whole_models() {
         let layers = 0..parameters.layers.len();
         let out = parts.rows(&plain, layers.fold(parts.embed(&plain), |x, index| parts.layer(&plain, index, x)));
         close("rows", 2e-5, &rows, &numbers(out.clone().inner()));
-        let loss = out * Tensor::from_inner(tensor(super::operation::matrix(packed, pack.ids.len(), 2)));
+        let loss = out * Tensor::from_inner(tensor(super::operation::matrix(packed, pack.chosen.ids.len(), 2)));
         let (found, leaves) = (loss.sum().backward(), plain.into_leaves());
         assert_eq!(leaves.len(), ours.0.len());
         for ((info, ours), (_, leaf)) in parameters.infos.iter().zip(&ours.0).zip(leaves) {

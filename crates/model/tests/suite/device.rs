@@ -6,8 +6,8 @@
 use std::path::Path;
 
 use cohort_core::{
-    Activations, Against, Context, Decoding, Execution, Gradient, Policy, PolicyError, Precision, RedLine,
-    RowGradients, RowSpec, Rows, Sample, Sampler,
+    Activations, Against, Context, Controls, Decoding, Execution, Gradient, Policy, PolicyError, Precision, RedLine,
+    RowGradients, RowSpec, Rows, Sample, Sampler, Soft,
 };
 use cohort_model::{Device, DeviceError, DeviceKind, DevicePolicy, Lora, Selection, TextPolicy};
 
@@ -115,6 +115,22 @@ fn rows_and_gradients_before_and_after_an_update() {
                 update(&mut theirs);
             }
         }
+    }
+}
+
+#[test]
+fn soft_tokens_are_fed_and_scored_as_on_the_processor() {
+    for device in devices() {
+        // Wide bounds: at a bound a rounding decides which side's slope it is.
+        let soft = Soft { until: 7, top_k: 5, top_p: 1.0, tau: 0.4, clamp: [-60.0, 60.0] };
+        let controls = Controls { soft: Some(soft), ..controls(0.9, 12) };
+        let (ours, theirs) = (open(tiny(1, true), device), tiny(1, true));
+        let samples = theirs.sample(&requests(30, &controls, 5)).expect("samples");
+        hold(&format!("{device}, soft"), &ours, &theirs, &samples, 0.9);
+        let drawn = ours.sample(&requests(30, &controls, 5)).expect("samples");
+        let same = drawn.iter().zip(&samples).filter(|(a, b)| a.actions == b.actions).count();
+        assert!(same >= 28, "{device}: {same} of 30 are the same");
+        hold_the_line(&format!("{device}, soft"), &ours, &drawn, 0.9);
     }
 }
 

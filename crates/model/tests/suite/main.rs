@@ -13,3 +13,4 @@ mod published;
 mod rounded;
 mod sampler_is_trainer;
 mod sampling;
+mod soft;

@@ -60,6 +60,7 @@ impl Answer {
             },
             truncated_logp: None,
             alternatives: None,
+            mixtures: None,
             policy_version: version,
             stop,
         })

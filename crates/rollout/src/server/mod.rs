@@ -128,6 +128,10 @@ impl ServerSampler {
             let hint = "what they leave is not recorded by a server; sample in this process";
             return Err(ServerError::Unsupported { protocol: "a server", control, hint });
         }
+        if controls.soft.is_some() {
+            let hint = "leave rollout.thinking away, or sample in this process";
+            return Err(ServerError::Unsupported { protocol: "a server", control: "draw soft tokens", hint });
+        }
         let version = self.version();
         let adapter = self.adapter.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (path, answer) = match self.config.protocol {

@@ -128,6 +128,7 @@ impl Recorded {
             behaviour: Rows { logp: self.logp.into_iter().map(f64::from).collect(), ..Rows::default() },
             truncated_logp: None,
             alternatives: None,
+            mixtures: None,
             policy_version: self.policy_version,
             stop: self.stop,
         }

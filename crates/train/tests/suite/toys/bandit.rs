@@ -83,6 +83,7 @@ impl Sampler for Bandit {
                 behaviour: self.row(arm),
                 truncated_logp: None,
                 alternatives: None,
+                mixtures: None,
                 policy_version: request.controls.policy_version,
                 stop: StopReason::Complete,
             }

@@ -78,6 +78,7 @@ impl Sampler for Gaussian {
                 behaviour: self.row(point),
                 truncated_logp: None,
                 alternatives: None,
+                mixtures: None,
                 policy_version: request.controls.policy_version,
                 stop: StopReason::Complete,
             }
