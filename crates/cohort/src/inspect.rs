@@ -112,6 +112,9 @@ pub struct InspectedAction {
     /// What was chosen, where it is no token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub choice: Option<Choice>,
+    /// What was fed in its place, where it is a soft token: ids with their weights, the most probable first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mixture: Option<Vec<Mixed>>,
     pub author: Author,
     /// Round, plan or rank.
     pub segment: u32,
@@ -131,6 +134,15 @@ pub struct InspectedAction {
     /// Derivative of the loss by `logp`: below 0 makes the action more likely.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub d_logp: Option<f64>,
+}
+
+/// A candidate of a soft token.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Mixed {
+    pub token: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    pub weight: f64,
 }
 
 /// What an episode's line holds beyond [`EpisodeLine`].
@@ -165,6 +177,8 @@ struct RecordedSample {
     logp: Vec<f64>,
     #[serde(default)]
     truncated_logp: Vec<f64>,
+    #[serde(default)]
+    mixtures: Vec<Option<Vec<(u32, f64)>>>,
     #[serde(default)]
     entropy: Vec<f64>,
     #[serde(default)]
@@ -267,6 +281,10 @@ fn turn(recorded: RecordedSample, tokenizer: Option<&TextTokenizer>) -> Turn {
     let rows = if recorded.d_logp.is_some() { RowsOf::Trainer } else { RowsOf::Sampler };
     let authors: BTreeMap<usize, Author> = recorded.authors.iter().copied().collect();
     let at = |column: &[f64], i: usize| column.get(i).copied();
+    let mixed = |&(token, weight): &(u32, f64)| {
+        let text = tokenizer.map(|tokenizer| text_of(tokenizer, token));
+        Mixed { token, text, weight }
+    };
     let actions = (0..count).map(|i| {
         let token = recorded.tokens.get(i).copied().filter(|_| !is_mixed);
         let logp = at(&recorded.logp, i);
@@ -274,6 +292,7 @@ fn turn(recorded: RecordedSample, tokenizer: Option<&TextTokenizer>) -> Turn {
             token,
             text: token.zip(tokenizer).map(|(id, tokenizer)| text_of(tokenizer, id)),
             choice: recorded.choices.get(i).copied().filter(|_| !is_mixed),
+            mixture: recorded.mixtures.get(i).and_then(Option::as_ref).map(|all| all.iter().map(mixed).collect()),
             author: authors.get(&i).copied().unwrap_or_default(),
             segment: match recorded.segments.as_slice() {
                 [of_all] => *of_all,
@@ -362,9 +381,22 @@ impl Inspection {
 }
 
 fn table(actions: &[InspectedAction]) -> String {
-    let header =
-        ["#", "id", "text", "author", "segment", "logp", "truncated", "entropy", "ratio", "coefficient", "d_logp"];
+    let header = [
+        "#",
+        "id",
+        "text",
+        "author",
+        "segment",
+        "logp",
+        "truncated",
+        "entropy",
+        "ratio",
+        "coefficient",
+        "d_logp",
+        "mixture",
+    ];
     let is_truncated = actions.iter().any(|a| a.truncated_logp.is_some());
+    let is_soft = actions.iter().any(|a| a.mixture.is_some());
     let has_segments = actions.iter().any(|a| a.segment > 0);
     let number = |value: Option<f64>, digits: usize| value.map_or("-".to_owned(), |v| format!("{v:.digits$}"));
     let rows = actions.iter().enumerate().map(|(i, a)| {
@@ -387,24 +419,36 @@ fn table(actions: &[InspectedAction]) -> String {
             number(a.ratio, 6),
             number(a.coefficient, 4),
             a.d_logp.map_or("-".to_owned(), |d| format!("{d:.4e}")),
+            a.mixture.as_deref().map_or("-".to_owned(), mixture_text),
         ]
     });
-    let all: Vec<[String; 11]> = std::iter::once(header.map(str::to_owned)).chain(rows).collect();
+    let all: Vec<[String; 12]> = std::iter::once(header.map(str::to_owned)).chain(rows).collect();
     let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 11] = std::array::from_fn(width);
+    let widths: [usize; 12] = std::array::from_fn(width);
     all.iter().fold(String::new(), |mut text, row| {
-        let cells: Vec<String> = (0..11)
-            .filter(|&c| (c != 6 || is_truncated) && (c != 4 || has_segments))
+        let cells: Vec<String> = (0..12)
+            .filter(|&c| (c != 6 || is_truncated) && (c != 4 || has_segments) && (c != 11 || is_soft))
             .map(|c| {
                 let width = widths[c];
-                // Text and author read from the left, numbers from the right.
-                if matches!(c, 2 | 3) { format!("{:<width$}", row[c]) } else { format!("{:>width$}", row[c]) }
+                // Texts and author read from the left, numbers from the right.
+                if matches!(c, 2 | 3 | 11) { format!("{:<width$}", row[c]) } else { format!("{:>width$}", row[c]) }
             })
             .collect();
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
         text
     })
+}
+
+/// The candidates of a soft token that have at least a hundredth of the weight, the heaviest first.
+fn mixture_text(mixture: &[Mixed]) -> String {
+    let mut shown: Vec<&Mixed> = mixture.iter().filter(|mixed| mixed.weight >= 0.01).collect();
+    shown.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+    let one = |mixed: &&Mixed| {
+        let name = mixed.text.as_ref().map_or_else(|| mixed.token.to_string(), |text| format!("{text:?}"));
+        format!("{name} {:.2}", mixed.weight)
+    };
+    shown.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn fact_text(fact: &Fact) -> String {

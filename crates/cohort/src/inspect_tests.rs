@@ -56,6 +56,21 @@ fn what_was_truncated_and_what_stopped_it_is_shown() {
 }
 
 #[test]
+fn a_soft_token_is_shown_as_its_mixture() {
+    let plain = Synthetic::new(1).write();
+    assert!(!inspect(plain.path(), None, None).unwrap().text().contains("mixture"));
+    let mut run = Synthetic::new(1);
+    run.rollouts[0]["samples"][0]["mixtures"] = json!([[[8, 0.25], [9, 0.7425], [3, 0.0075]], null, null]);
+    let run = run.write();
+    let seen = inspect(run.path(), None, Some(0)).unwrap();
+    let mixture = seen.turns[0].actions[0].mixture.as_ref().unwrap();
+    assert_eq!((mixture.len(), mixture[1].token, mixture[1].weight), (3, 9, 0.7425));
+    assert_eq!(seen.turns[0].actions[1].mixture, None);
+    let text = seen.text();
+    assert!(text.contains("mixture") && text.contains("9 0.74, 8 0.25"), "{text}");
+}
+
+#[test]
 fn authors_choices_and_missing_passes_are_shown() {
     let mut run = Synthetic::new(1);
     run.rollouts[0]["samples"][0]["authors"] = json!([[1, "environment"]]);

@@ -68,6 +68,14 @@ impl StrategyConfig {
         }
     }
 
+    /// Whether no sample goes on from a part of another: what does is drawn behind the ids of that part alone.
+    pub fn draws_whole_samples(&self) -> bool {
+        match self {
+            StrategyConfig::Independent | StrategyConfig::Branching { .. } => true,
+            StrategyConfig::Exits(_) | StrategyConfig::Tree(_) | StrategyConfig::Explained(_) => false,
+        }
+    }
+
     /// Tokens that an episode may have beyond the cap on a completion; `words` counts a text's.
     pub fn more(&self, words: impl Fn(&str) -> usize) -> usize {
         match self {

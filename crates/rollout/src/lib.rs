@@ -24,6 +24,7 @@ mod phrase;
 mod rounds;
 pub mod server;
 mod splice;
+mod thinking;
 mod tree;
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub use independent::Independent;
 pub use phrase::{Fill, Phrase};
 pub use rounds::{Carry, Round, RoundConfig, Rounds};
 pub use server::{ServerConfig, ServerError, ServerSampler};
+pub use thinking::{SoftConfig, ThinkingConfig};
 pub use tree::{BranchAt, Prune, Tree, TreeConfig};
 
 /// A prompt of a step.

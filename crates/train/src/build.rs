@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use cohort_core::{Controls, Policy, Sampler, SingleTurn, Stream, Turns};
+use cohort_core::{Controls, Policy, Sampler, SingleTurn, Soft, Stream, Turns};
 use cohort_env::{
     Codec, CodecError, Data, Limits, Means, Sandbox, Source, Split, TaskError, VerifierConfig, VerifierError, locate,
 };
@@ -320,7 +320,9 @@ pub fn world(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<Wo
         let hint = "give texts that the tokenizer has ids for, or lists of ids of its vocabulary";
         Error::Recipe(recipe.refuse("rollout.bad_words", "must be of this policy's vocabulary", &problem, hint))
     })?;
+    let soft = soft(recipe, codec.as_ref())?;
     let controls = Controls {
+        soft,
         truncation: rollout.truncation,
         stop: architecture.end_ids.clone(),
         stop_texts: rollout.stop.clone(),
@@ -336,6 +338,23 @@ pub fn world(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<Wo
     };
     let hints = rollout.hint.as_ref().map(|hint| hint.build(most, &phrases)).transpose()?;
     Ok(World { task, codec, turns, strategy, hints, terms, correct, controls, stop_in_text: rollout.stop_in_text })
+}
+
+/// How soft tokens are drawn, where a recipe's thoughts are made of them.
+fn soft(recipe: &Recipe, codec: &dyn Codec) -> Result<Option<Soft>, Error> {
+    let Some(soft) = recipe.rollout.thinking.soft() else { return Ok(None) };
+    let refused = |got: &str| {
+        let hint = "name a special token of the tokenizer, or another text that is one token";
+        let key = "rollout.thinking.soft.until";
+        Error::Recipe(recipe.refuse(key, "must be one token of this policy's vocabulary", got, hint))
+    };
+    match codec.encode(&soft.until) {
+        Ok(ids) => match ids.as_slice() {
+            [until] => Ok(Some(soft.ending_at(*until))),
+            ids => Err(refused(&format!("{:?}, which is {} tokens", soft.until, ids.len()))),
+        },
+        Err(error) => Err(refused(&format!("{:?}: {error}", soft.until))),
+    }
 }
 
 /// The reward terms of a recipe, ready to score.

@@ -16,6 +16,7 @@ const TREE: &str = r#"strategy.tree = { share = [[0, 0.75]], top = 3, branch_at.
 const EXPLAINED: &str = r#"strategy.explained = { ask = "+{{ answer }}=", count = 2 }"#;
 const ROUNDS: &str = r#"strategy.branching = { widths = [3, 2] }
 rounds = [{ stop = ["+"], max_new_tokens = 5 }, { say = "=", carry = "latest" }]"#;
+const SOFT: &str = r#"thinking.soft = { until = "=", top_k = 4, top_p = 1.0, tau = 0.5 }"#;
 const LADDER: &str = r#"hint.levels.texts = ["+{{ answer }}", "={{ solution }}"]"#;
 const WRITTEN: &str =
     r#"hint = { scored = "plain", levels.written = { asks = ["+{{ answer }}="], before = "=", max_new_tokens = 3 } }"#;
@@ -30,6 +31,7 @@ fn cases() -> Vec<(&'static str, String)> {
         ("tree", recipe(TREE, 4)),
         ("explained", recipe(EXPLAINED, 3) + "\n[objective]\nauxiliary = { coefficient = 0.04, apply = \"always\" }\n"),
         ("rounds", recipe(ROUNDS, 6)),
+        ("soft", recipe(SOFT, 4) + "\n[objective]\nkl = { coefficient = 0.01, estimator = \"k3\" }\n"),
         ("ladder", recipe(LADDER, 3) + CLIMB),
         ("beside", recipe(WRITTEN, 3) + BESIDE + "\n[objective]\ncontext = \"sampled\"\n"),
     ]
@@ -110,6 +112,44 @@ fn rounds_show_what_they_were_drawn_under() {
 }
 
 #[test]
+fn a_soft_thought_shows_what_it_is_mixed_of() {
+    let (lines, metrics, inspected) = first_step(&recipe(SOFT, 4));
+    assert_eq!(metrics["logp_gap"], 0.0);
+    let mut discrete = 0;
+    for line in &lines {
+        let sample = &line["samples"][0];
+        let (tokens, mixtures) = (sample["tokens"].as_array().unwrap(), sample["mixtures"].as_array().unwrap());
+        assert_eq!(tokens.len(), mixtures.len());
+        let text = sample["text"].as_str().unwrap();
+        let ended = mixtures.iter().position(Value::is_null).unwrap_or(mixtures.len());
+        discrete += mixtures.len() - ended;
+        assert!(mixtures[ended..].iter().all(Value::is_null) && (ended == mixtures.len() || text.contains('=')));
+        for (token, mixture) in tokens.iter().zip(&mixtures[..ended]) {
+            let all = mixture.as_array().unwrap();
+            let heaviest = all.iter().max_by(|a, b| a[1].as_f64().partial_cmp(&b[1].as_f64()).unwrap()).unwrap();
+            assert!(all.len() <= 4 && heaviest[0] == *token, "{mixture} recorded as {token}");
+        }
+    }
+    assert!(discrete > 0, "no thought ended");
+    assert!(inspected.contains("mixture"), "{inspected}");
+}
+
+/// Evaluations think softly too, so with weights that stay they stay; and nothing but the learning rate moves a weight.
+#[test]
+fn a_soft_run_without_a_learning_rate_learns_nothing() {
+    let place = Place::of(&recipe(SOFT, 4));
+    place.train("still", &["--set", "train.lr=0", "--set", "train.keep_checkpoints=9"]).well();
+    let weights = |run: &str, step: u64| place.bytes(&format!("{run}/checkpoints/step-{step:06}/model.safetensors"));
+    assert_eq!(weights("still", 2), weights("still", 6));
+    let eval = &place.json("still/summary.json")["eval"];
+    assert_eq!(eval["before"], eval["after"]);
+    place.train("moved", &["--set", "train.keep_checkpoints=9"]).well();
+    assert_ne!(weights("moved", 2), weights("still", 2));
+    place.train("plain", &["--set", "rollout.thinking=discrete", "--set", "train.keep_checkpoints=9"]).well();
+    assert_ne!(weights("moved", 2), weights("plain", 2));
+}
+
+#[test]
 fn an_explanation_stands_beside_its_group() {
     let (lines, _, _) = first_step(&(recipe(EXPLAINED, 3) + "\n[objective]\nauxiliary.coefficient = 0.04\n"));
     let beside: Vec<&Value> = lines.iter().filter_map(|line| line["auxiliary"].as_array()).flatten().collect();
@@ -177,6 +217,13 @@ fn what_a_recipe_cannot_mean_is_refused() {
     refused(LADDER, "", 4, &["rollout.hint", "curriculum.hint"]);
     refused("", CLIMB, 4, &["curriculum.hint", "needs rollout.hint"]);
     refused(r#"hint.levels.texts = ["+"]"#, CLIMB, 4, &["rollout.hint.levels", "2"]);
+    let soft = |rest: &str| format!("{SOFT}\n{rest}");
+    refused(&soft(EXITS), "", 4, &["rollout.thinking", "strategy"]);
+    refused(&soft(LADDER), CLIMB, 4, &["rollout.thinking", "hint"]);
+    refused(SOFT, "\n[objective]\nkl = { coefficient = 0.1, estimator = \"exact\" }\n", 4, &["rollout.thinking", "k3"]);
+    refused(r#"thinking.soft = { until = "" }"#, "", 4, &["rollout.thinking.soft.until", "empty"]);
+    refused(r#"thinking.soft = { until = "=", tau = 0.0 }"#, "", 4, &["rollout.thinking.soft.tau", "above 0"]);
+    refused(r#"thinking.soft = { until = "1+1" }"#, "", 4, &["rollout.thinking.soft.until", "one token", "3 tokens"]);
     let unknown = r#"strategy.explained = { ask = "{{ reason }}" }"#;
     Place::of(&recipe(unknown, 4)).train("run", &[]).failed(3, &["rollout.strategy.explained.ask", "reason"]);
     let long = format!(r#"strategy.explained = {{ ask = "{}" }}"#, "+".repeat(60));

@@ -36,7 +36,7 @@ pub(crate) struct Load {
     pub scored: u64,
     /// Policies beside the one that is trained: a frozen reference, an average.
     pub copies: u64,
-    /// Distributions of actions that stay for a step, for exact divergences.
+    /// Distributions of actions that stay for a step, for exact divergences, and soft tokens: a hidden row each.
     pub distributions: u64,
 }
 
@@ -93,7 +93,9 @@ impl Load {
             copies: u64::from(is_frozen) + u64::from(train.ema.is_some()),
             distributions: rl.rows
                 * rl.count
-                * (u64::from(objective.reads_kl_ref()) + u64::from(objective.reads_kl_old())),
+                * (u64::from(objective.reads_kl_ref())
+                    + u64::from(objective.reads_kl_old())
+                    + u64::from(!recipe.rollout.thinking.is_discrete())),
             ..Self::of_block(rl, sequences, prompt + new)
         }
     }

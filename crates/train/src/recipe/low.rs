@@ -19,7 +19,7 @@ use cohort_env::{
     verifier::VerifierConfig,
 };
 use cohort_model::{Device, ExpertsBlueprint, Prompts, Selection};
-use cohort_rollout::{HintConfig, RoundConfig, ServerConfig, StrategyConfig};
+use cohort_rollout::{HintConfig, RoundConfig, ServerConfig, StrategyConfig, ThinkingConfig};
 use cohort_zoo::{
     claim::Claim,
     system::System,
@@ -322,6 +322,9 @@ pub struct RolloutSection {
     pub sampler: SamplerSource,
     /// Episodes a prompt.
     pub group_size: usize,
+    /// What thoughts are made of, in training and in evaluations: tokens, or soft tokens.
+    #[serde(skip_serializing_if = "ThinkingConfig::is_discrete")]
+    pub thinking: ThinkingConfig,
     /// Logits are divided by it before the softmax.
     pub temperature: f32,
     /// Draw from the `k` most probable tokens alone; from all unless told.
@@ -351,6 +354,7 @@ impl Default for RolloutSection {
             hint: None,
             sampler: SamplerSource::Own,
             group_size: 8,
+            thinking: ThinkingConfig::Discrete,
             temperature: 1.0,
             top_k: None,
             top_p: 1.0,

@@ -16,7 +16,7 @@ use cohort_core::{
 };
 use cohort_env::{Sandbox, task::dataset::Data, verifier::VerifierConfig};
 use cohort_model::{Device, Prompts, Selection};
-use cohort_rollout::{HintConfig, RoundConfig, Rounds, ServerConfig, StrategyConfig};
+use cohort_rollout::{HintConfig, RoundConfig, Rounds, ServerConfig, StrategyConfig, ThinkingConfig};
 use cohort_zoo::{claim::Claim, system::System};
 use sha2::{Digest, Sha256};
 
@@ -104,6 +104,7 @@ pub struct Rollout {
     pub hint: Option<HintConfig>,
     pub sampler: SamplerSource,
     pub group_size: usize,
+    pub thinking: ThinkingConfig,
     pub decoding: Decoding,
     pub truncation: Truncation,
     pub max_new_tokens: usize,

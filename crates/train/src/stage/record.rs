@@ -1,9 +1,10 @@
 //! What of a step is written down: its metrics, and one line an episode.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use cohort_core::{
-    Action, Author, Choice, Comparison, Context, Cost, Episode, Fact, Group, Outcome, Rows, Sample, StopReason,
+    Action, Author, Choice, Comparison, Context, Cost, Episode, Fact, Group, Mixture, Outcome, Rows, Sample,
+    StopReason,
     advantage::Credit,
     metric::{Metric, Metrics},
 };
@@ -246,6 +247,12 @@ fn trained(
     }
     if let Some(truncated) = &sample.truncated_logp {
         value["truncated_logp"] = json!(short(truncated));
+    }
+    if let Some(mixtures) = &sample.mixtures {
+        let of =
+            |mixture: &Arc<Mixture>| mixture.ids().iter().copied().zip(mixture.weights().iter().copied()).collect();
+        let mixtures: Vec<Option<Vec<(u32, f32)>>> = mixtures.iter().map(|mixture| mixture.as_ref().map(of)).collect();
+        value["mixtures"] = json!(mixtures);
     }
     if let StopReason::Text(stop) = sample.stop {
         value["stop_text"] = json!(world.controls.stop_texts.get(stop as usize));

@@ -30,6 +30,7 @@ pub(super) fn rollout(check: &Check<'_>, low: &Low) -> Result<Rollout, RecipeErr
     }
     sampler(check, low)?;
     strategy(check, low)?;
+    thinking(check, low)?;
     let truncation = Truncation { top_k: section.top_k, top_p: section.top_p, min_p: section.min_p };
     if let Err((name, problem)) = truncation.check() {
         let hint = "for example rollout.top_k = 50, rollout.top_p = 0.95, rollout.min_p = 0.05";
@@ -52,6 +53,7 @@ pub(super) fn rollout(check: &Check<'_>, low: &Low) -> Result<Rollout, RecipeErr
         hint: section.hint.clone(),
         sampler: section.sampler.clone(),
         group_size: section.group_size,
+        thinking: section.thinking.clone(),
         decoding: Decoding::Temperature(section.temperature),
         truncation,
         max_new_tokens: section.max_new_tokens,
@@ -110,6 +112,35 @@ fn strategy(check: &Check<'_>, low: &Low) -> Result<(), RecipeError> {
     if !is_plain && section.sampler != SamplerSource::Own {
         let problem = "draws independent answers of one turn alone: what a strategy asks of it cannot be drawn again after a kill";
         return check.fail("rollout.sampler", problem, "a server with another strategy", "leave rollout.sampler away");
+    }
+    Ok(())
+}
+
+/// What thoughts are made of, and whether everything else knows soft tokens.
+fn thinking(check: &Check<'_>, low: &Low) -> Result<(), RecipeError> {
+    let (section, key) = (&low.rollout, "rollout.thinking");
+    if let Err(Fault { key, problem }) = section.thinking.check() {
+        let hint = "for example rollout.thinking.soft = { until = \"</think>\", top_k = 5, top_p = 0.95, tau = 0.1 }";
+        return check.fail(&format!("rollout.{key}"), &problem, "what is written", hint);
+    }
+    if section.thinking.is_discrete() {
+        return Ok(());
+    }
+    let hint = "leave rollout.thinking away";
+    if !section.strategy.draws_whole_samples() {
+        let problem = "cannot be soft with a strategy whose samples go on from parts of others";
+        return check.fail(key, problem, "soft, with exits, tree or explained", hint);
+    }
+    if section.sampler != SamplerSource::Own {
+        return check.fail(key, "cannot be soft where a server samples: it is fed ids", "soft", hint);
+    }
+    if section.hint.is_some() {
+        return check.fail(key, "cannot be soft with hints", "soft, with rollout.hint", hint);
+    }
+    if low.objective.reads_kl_old() || low.objective.reads_kl_ref() {
+        let hint = "take an estimator of log-probabilities: k1, k2 or k3";
+        let problem = "cannot be soft where an exact divergence is measured: that is of distributions over tokens";
+        return check.fail(key, problem, "soft, with an objective that reads kl_old or kl_ref", hint);
     }
     Ok(())
 }
