@@ -31,7 +31,7 @@ fn all(samples: &[Sample]) -> Vec<&Sample> {
 #[test]
 fn a_thought_is_soft_up_to_its_end() {
     let policy = tiny(1, true);
-    let samples = batch(&policy, 120, 3);
+    let samples = batch(&policy, 360, 3);
     let (mut closed, mut several) = (0, 0);
     for sample in &samples {
         let (ids, mixtures) = (sample.tokens().collect::<Vec<_>>(), sample.mixtures.as_ref().expect("a column"));
