@@ -4,6 +4,7 @@ use cohort_core::{
     Curriculum, Stream,
     curriculum::{CurriculumState, Verdict},
     registry::{Axis, Entry},
+    score::{ScoreLoss, Scored},
 };
 use cohort_train::Recipe;
 use serde_json::{Value, json};
@@ -82,6 +83,9 @@ pub fn example(entry: &Entry) -> Option<String> {
     if entry.axis == Axis::Curriculum {
         return curriculum(entry);
     }
+    if entry.axis == Axis::Score {
+        return scores(entry);
+    }
     let document = Document::parse(&batch(entry).to_string()).ok()?;
     let recipe = forms(entry)
         .iter()
@@ -136,7 +140,7 @@ fn overrides(entry: &Entry, choice: &str) -> Option<Vec<String>> {
             format!("objective.kl={{ estimator = {choice}, coefficient = 0.1 }}"),
             "train.inner_epochs=2".to_owned(),
         ],
-        Axis::Curriculum => return None,
+        Axis::Curriculum | Axis::Score => return None,
         Axis::Shape => vec![format!("advantage.shape=[{choice}]"), "train.inner_epochs=2".to_owned()],
         Axis::Drop => vec![
             format!("advantage.drop={choice}"),
@@ -145,6 +149,20 @@ fn overrides(entry: &Entry, choice: &str) -> Option<Vec<String>> {
         ],
         _ => vec![format!("{}={choice}", key(entry)), "train.inner_epochs=2".to_owned()],
     })
+}
+
+/// What a loss says of a list of three.
+fn scores(entry: &Entry) -> Option<String> {
+    let loss: ScoreLoss = serde_json::from_value(json!({ entry.name: {} })).ok()?;
+    let list = [(0.5, 1.0), (1.5, 0.0), (-1.0, 0.0)].map(|(score, label)| Scored { score, label });
+    let of = loss.of(&list).ok()?;
+    let units = loss.units(&list.map(|it| it.label)) as f64;
+    let slopes: Vec<f64> = of.slopes.iter().map(|slope| slope / units).collect();
+    Some(format!(
+        "scores [0.5,1.5,-1.0], labels [1,0,0]\n->  loss {}, d_score {}",
+        round(&json!(of.loss / units)),
+        round(&json!(slopes))
+    ))
 }
 
 /// The rewards of the example: 0 and 1 where a choice reads successes.

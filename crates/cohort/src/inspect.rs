@@ -20,6 +20,8 @@ pub enum InspectError {
     Run(#[from] RunError),
     #[error("{} has no rollouts yet: expected rollouts.jsonl with a line for each episode\n  hint: they come with the first finished step", path.display())]
     NoRollouts { path: PathBuf },
+    #[error("{} has no scores yet: expected score.jsonl with a line for each step of a score stage\n  hint: they come with its first finished step; without --stage the rl stage is shown", path.display())]
+    NoScores { path: PathBuf },
     #[error("{} has no step {step}: expected one of {}\n  hint: choose one of them with --step", path.display(), ranges(steps))]
     NoStep { path: PathBuf, step: u64, steps: Vec<u64> },
     #[error(

@@ -20,6 +20,7 @@ pub mod doctor;
 pub mod explain;
 pub mod init;
 pub mod inspect;
+pub mod inspect_scores;
 pub mod keys;
 pub mod report;
 mod trainer;

@@ -29,7 +29,7 @@ use crate::{
     },
     run::{Setup, cold_start::cache_folder},
     sampling::{MAX_TURNS, bad_words::bad_words},
-    world::{Term, World},
+    world::{Scores, Term, World},
 };
 
 /// Where things outside the recipe are.
@@ -337,7 +337,12 @@ pub fn world(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<Wo
         rounds => Box::new(Rounds::build(rounds, &phrases)?),
     };
     let hints = rollout.hint.as_ref().map(|hint| hint.build(most, &phrases)).transpose()?;
-    Ok(World { task, codec, turns, strategy, hints, terms, correct, controls, stop_in_text: rollout.stop_in_text })
+    let scores = recipe.score.as_ref().map(|score| Scores::of(recipe, &score.section, codec.as_ref())).transpose()?;
+    for split in [Split::Train, Split::Dev, Split::Test] {
+        scores.iter().try_for_each(|scores| scores.hold_labels(recipe, task.items(split)))?;
+    }
+    let stop_in_text = rollout.stop_in_text;
+    Ok(World { task, codec, turns, strategy, hints, terms, correct, controls, stop_in_text, scores })
 }
 
 /// How soft tokens are drawn, where a recipe's thoughts are made of them.

@@ -81,6 +81,7 @@ impl Error {
                 RunDirError::NotADirectory { .. }
                 | RunDirError::NotEmpty { .. }
                 | RunDirError::Differs { .. }
+                | RunDirError::StageOver { .. }
                 | RunDirError::OtherWeights { .. }
                 | RunDirError::Busy { .. },
             ) => 2,

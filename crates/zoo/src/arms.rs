@@ -188,16 +188,14 @@ fn budget(claim: &Claim, method: &Table) -> Result<(), ArmsError> {
             }
             None => Ok(()),
         },
-        (Budget::Updates, Some(tokens)) => refuse(
-            "claim.tokens",
-            "contradicts claim.budget = \"updates\"",
-            tokens,
-            "leave it out: both arms run train.steps",
-        ),
-        (Budget::Updates, None) => match own {
+        (Budget::Updates | Budget::Examples, Some(tokens)) => {
+            let problem = format!("contradicts claim.budget = \"{}\"", claim.budget.word());
+            refuse("claim.tokens", &problem, tokens, "leave it out: both arms run their steps")
+        }
+        (Budget::Updates | Budget::Examples, None) => match own {
             Some(own) => {
-                let hint = "leave it out: both arms run train.steps";
-                refuse("train.max_tokens", "contradicts claim.budget = \"updates\"", own, hint)
+                let problem = format!("contradicts claim.budget = \"{}\"", claim.budget.word());
+                refuse("train.max_tokens", &problem, own, "leave it out: both arms run their steps")
             }
             None => Ok(()),
         },
@@ -361,6 +359,8 @@ mod tests {
         refused(TURNS, "steps = 1000", "max_tokens = 7", &["train.max_tokens", "1000 and 7"]);
         refused(FLOW, "steps = 40", "max_tokens = 7", &["`train.max_tokens` contradicts"]);
         refused(FLOW, "budget = \"updates\"", "budget = \"updates\"\ntokens = 4", &["`claim.tokens` contradicts"]);
+        let examples = &["`claim.tokens` contradicts claim.budget = \"examples\""];
+        refused(FLOW, "budget = \"updates\"", "budget = \"examples\"\ntokens = 4", examples);
         refused(
             TURNS,
             "\"rollout.strategy\" = \"independent\"",

@@ -104,6 +104,20 @@ pub enum Budget {
     Tokens,
     /// Steps of the rl stage; for a mechanism that changes lengths itself. The tokens are a result then.
     Updates,
+    /// Rows of the train split that the stages after the cold start took, with repetitions, to one step: for arms that have other stages. Steps and
+    /// tokens are a result then.
+    Examples,
+}
+
+impl Budget {
+    /// The recipe's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Budget::Tokens => "tokens",
+            Budget::Updates => "updates",
+            Budget::Examples => "examples",
+        }
+    }
 }
 
 /// More seeds than `seeds`, by a rule.

@@ -50,6 +50,10 @@ fn claims(text: &mut String, system: &System, claim: &Claim) {
     };
     let budget = match (claim.budget, claim.tokens) {
         (Budget::Tokens, Some(tokens)) => format!("{tokens} sampled tokens in each arm"),
+        (Budget::Examples, _) => {
+            "the same number of examples in both arms, those of all stages after the cold start; tokens are a result"
+                .to_owned()
+        }
         _ => "the same number of updates in both arms; tokens are a result".to_owned(),
     };
     let _ = write!(

@@ -11,13 +11,16 @@ pub fn check(run: &Run) -> Vec<Finding> {
         let why = "Without it nothing of the run counts: the manifest is what commits steps and checkpoints.";
         return vec![Finding::new(Level::Warning, Subject::State, what, why, "Start anew with another --run-dir.")];
     };
-    let (step, asked) = (manifest.step, manifest.asked_steps);
+    let (step, asked) = (manifest.step, run.asked_steps());
     let stage = if manifest.stage.is_empty() { "rl" } else { &manifest.stage };
     let finding = match manifest.state {
         RunState::Complete => {
             let ended = run.summary.as_ref().map(|s| s.ended.as_str()).filter(|e| !e.is_empty());
             let why = ended.map_or("No reason was recorded.".to_owned(), |ended| format!("It ended because {ended}."));
-            let more = "To go on, raise train.steps with --set and give --resume.";
+            let more = match stage == cohort_train::stage::RL {
+                true => "To go on, raise train.steps with --set and give --resume.",
+                false => "It is over: a longer one starts anew with another --run-dir.",
+            };
             Finding::new(
                 Level::Good,
                 Subject::State,

@@ -5,8 +5,8 @@ use cohort_train::{Recipe, RecipeError};
 use super::schema::Node;
 
 /// A recipe that is valid, and names nothing that is opened.
-pub const RECIPE: &str = "stages = [\"supervised\", \"rl\"]\n[policy]\nmodel = \"DIR\"\n[data]\npath = \"FILE.jsonl\"\n\
-    [supervised]\nuntil = { accuracy = 0.5, check_every = 1, prompts = 1 }\n\
+pub const RECIPE: &str = "stages = [\"supervised\", \"rl\", \"score\"]\n[policy]\nmodel = \"DIR\"\n[data]\npath = \"FILE.jsonl\"\n\
+    [score]\ngroup = \"query\"\n[supervised]\nuntil = { accuracy = 0.5, check_every = 1, prompts = 1 }\n\
     [reward.terms.answer]\nverifier.regex.pattern = \"x\"\n";
 
 /// The same with random weights and a task of its own.

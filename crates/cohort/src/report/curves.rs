@@ -44,6 +44,13 @@ const SMALL: [Small; 9] = [
     small("lr", "Learning rate", "of the update", Unit::Number, Floor::Zero),
 ];
 
+/// Of the score stage.
+const SCORES: [Small; 3] = [
+    small("loss", "Score: loss", "of the score stage, by unit of its loss", Unit::Number, Floor::Zero),
+    small("score/mean", "Score: mean", "gap of the answers, nats", Unit::Number, Floor::Data),
+    small("grad_norm", "Score: gradient norm", "of the score stage, before clipping", Unit::Number, Floor::Zero),
+];
+
 const SMALL_SIZE: (f64, f64) = (340.0, 168.0);
 const LARGE_SIZE: (f64, f64) = (1040.0, 300.0);
 
@@ -90,7 +97,11 @@ pub fn small_multiples(run: &Run) -> Vec<Panel> {
     let dev = run.dev.iter().filter_map(|(step, e)| Some((*step as f64, e.get("greedy")?))).collect();
     let dev = Series { name: "Dev accuracy".to_owned(), points: dev, ..Series::default() };
     let dev = panel("Dev accuracy", "greedy, share of prompts", Unit::Share, Floor::Data, vec![dev]);
-    of_steps.chain(dev).chain(failures(run)).collect()
+    let scores = SCORES.iter().filter_map(|s| {
+        let points = run.score_series(s.metric);
+        panel(s.title, s.what, s.unit, s.floor, vec![Series { name: s.title.to_owned(), points, ..Series::default() }])
+    });
+    of_steps.chain(dev).chain(failures(run)).chain(scores).collect()
 }
 
 /// Rewards that gave no number, by term and kind; `None` where all did.

@@ -47,9 +47,11 @@ pub struct Run {
     /// The same, where this version can read it.
     pub recipe: Option<Recipe>,
     pub steps: Vec<StepMetrics>,
+    /// The metrics of the score stage.
+    pub score_steps: Vec<StepMetrics>,
     /// Evaluations on dev by step.
     pub dev: Vec<(u64, Evaluation)>,
-    /// Seconds of the rl stage's steps, and of the supervised stage's, summed from `timings.jsonl`.
+    /// Seconds of the steps of the stages after the cold start, and of the supervised stage's, summed from `timings.jsonl`.
     pub step_seconds: Seconds,
     pub supervised_seconds: Seconds,
     /// What the verdicts of the rl stage were and took.
@@ -128,6 +130,21 @@ impl Run {
         self.steps.iter().filter_map(|s| Some((s.step as f64, *s.values.get(name)?))).collect()
     }
 
+    /// Steps and values of a metric of the score stage.
+    pub fn score_series(&self, name: &str) -> Vec<(f64, f64)> {
+        self.score_steps.iter().filter_map(|s| Some((s.step as f64, *s.values.get(name)?))).collect()
+    }
+
+    /// Steps that the stage under way, or the last one, is asked for.
+    pub fn asked_steps(&self) -> u64 {
+        let Some(manifest) = &self.manifest else { return 0 };
+        let score = self.recipe.as_ref().and_then(|recipe| recipe.score.as_ref());
+        match score.filter(|_| manifest.stage == cohort_train::stage::SCORE) {
+            Some(score) => score.section.steps,
+            None => manifest.asked_steps,
+        }
+    }
+
     /// Values of a metric, in the order of the steps.
     pub fn values(&self, name: &str) -> Vec<f64> {
         self.steps.iter().filter_map(|s| s.values.get(name).copied()).collect()
@@ -166,6 +183,15 @@ impl Run {
     }
 
     fn read_metrics(&mut self) -> Result<(), RunError> {
+        let mut scored = Vec::new();
+        let torn = each_line(&self.path.join("score.jsonl"), |line| {
+            let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(line) else { return Line::Broken };
+            let Some(step) = fields.get("step").and_then(Value::as_u64) else { return Line::Broken };
+            scored.push(StepMetrics { step, values: numbers(&fields) });
+            Line::Read
+        })?;
+        self.score_steps = scored;
+        self.remark_on("score.jsonl", torn);
         let (mut steps, mut dev) = (Vec::new(), Vec::new());
         let torn = each_line(&self.path.join("metrics.jsonl"), |line| {
             let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(line) else { return Line::Broken };
@@ -179,10 +205,7 @@ impl Run {
                 }
                 return Line::Read;
             }
-            let numbers = fields.iter().filter(|(name, _)| *name != "step");
-            let finite = |v: &Value| v.as_f64().filter(|x| x.is_finite());
-            let values = numbers.filter_map(|(name, value)| Some((name.clone(), finite(value)?))).collect();
-            steps.push(StepMetrics { step, values });
+            steps.push(StepMetrics { step, values: numbers(&fields) });
             Line::Read
         })?;
         self.steps = steps;
@@ -204,10 +227,9 @@ impl Run {
         let (mut rl, mut supervised, mut peak) = (Seconds::default(), Seconds::default(), None);
         let torn = each_line(&self.path.join("timings.jsonl"), |line| {
             let Ok(timing) = serde_json::from_str::<Timing>(line) else { return Line::Broken };
-            if timing.stage == cohort_train::stage::RL {
-                rl += timing.seconds
-            } else {
-                supervised += timing.seconds
+            match timing.stage == cohort_train::stage::SUPERVISED {
+                true => supervised += timing.seconds,
+                false => rl += timing.seconds,
             }
             peak = peak.max(timing.peak_rss_bytes);
             account.merge(&timing.rewards);
@@ -225,6 +247,13 @@ impl Run {
             self.remarks.push(format!("{name} has {broken} torn {lines}, left out."));
         }
     }
+}
+
+/// The finite numbers of a line, but for its step.
+fn numbers(fields: &serde_json::Map<String, Value>) -> BTreeMap<String, f64> {
+    let finite = |v: &Value| v.as_f64().filter(|x| x.is_finite());
+    let of = fields.iter().filter(|(name, _)| *name != "step");
+    of.filter_map(|(name, value)| Some((name.clone(), finite(value)?))).collect()
 }
 
 /// What became of a line.

@@ -85,8 +85,8 @@ struct Verdict {
 /// Puts a page together.
 pub fn page(run: &Run, picks: &Picks) -> Page {
     let mut remarks = run.remarks.clone();
-    if run.steps.is_empty() {
-        remarks.push("No step of the rl stage has been written yet: there are no curves.".to_owned());
+    if run.steps.is_empty() && run.score_steps.is_empty() {
+        remarks.push("No step has been written yet: there are no curves.".to_owned());
     }
     if picks.broken > 0 {
         remarks.push(format!("rollouts.jsonl has {} torn line(s), left out.", picks.broken));
@@ -127,7 +127,7 @@ pub fn page(run: &Run, picks: &Picks) -> Page {
 
 fn status(run: &Run) -> Status {
     let committed = run.manifest.as_ref().map_or(0, |m| m.step);
-    let of = run.manifest.as_ref().map_or(0, |m| m.asked_steps);
+    let of = run.asked_steps();
     match run.state() {
         Some(RunState::Complete) => Status {
             kind: "complete",

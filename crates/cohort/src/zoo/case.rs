@@ -4,7 +4,7 @@ use cohort_env::Split;
 use cohort_train::{
     Recipe,
     build::{self, Places},
-    recipe::{differing_keys, hex},
+    recipe::{differing_keys, hex, low::StageName},
 };
 use cohort_zoo::{Arms, Claim, System};
 use sha2::{Digest, Sha256};
@@ -73,6 +73,21 @@ impl Case {
 
     fn refuse<T>(&self, problem: String, hint: &str) -> Result<T, ZooError> {
         Err(ZooError::Refused { file: self.file.clone(), problem, hint: hint.to_owned() })
+    }
+
+    /// Whether the baseline arm has a stage, which the method arm may lack.
+    pub fn baseline_has(&self, stage: StageName) -> bool {
+        self.baseline.has(stage)
+    }
+
+    /// Rows of the train split that one step of either arm takes at most, and not the other's.
+    pub fn largest_step(&self) -> u64 {
+        let of = |recipe: &Recipe| {
+            let score = recipe.score.as_ref().filter(|_| recipe.has(StageName::Score));
+            let candidates = score.map_or(0, |s| s.section.batch_size * s.section.candidates.unwrap_or(1));
+            candidates.max(if recipe.has(StageName::Rl) { recipe.train.prompts_per_step } else { 0 })
+        };
+        of(&self.recipe).max(of(&self.baseline)) as u64
     }
 
     /// Keys in which the resolved arms differ, with the value of each.

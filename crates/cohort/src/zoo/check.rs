@@ -3,6 +3,8 @@
 
 use std::{fs, path::Path};
 
+use cohort_train::recipe::low::StageName;
+
 use super::{
     case::Case,
     error::ZooError,
@@ -14,7 +16,7 @@ use super::{
 const STEPS: u64 = 2;
 
 /// What was measured and what was sampled; beside them all weights of the last checkpoint must be equal.
-const LOGS: [&str; 2] = ["metrics.jsonl", "rollouts.jsonl"];
+const LOGS: [&str; 3] = ["metrics.jsonl", "rollouts.jsonl", "score.jsonl"];
 
 /// Runs the baseline arm and the plain recipe for two steps and holds them against each other. The first of the two makes
 /// the cold start that all runs share.
@@ -26,6 +28,9 @@ pub fn hold_baseline(case: &Case, folder: &Path, pool: &Pool<'_>) -> Result<(), 
     // Samples are drawn only where the metric is of samples.
     if !case.claim.metric.contains('@') {
         set.push("eval.samples=0".to_owned());
+    }
+    if case.baseline_has(StageName::Score) {
+        set.push(format!("score.steps={STEPS}"));
     }
     let job = |name: &str, label: &str, arm| Job {
         label: label.to_owned(),

@@ -271,6 +271,18 @@ impl<'a> Runs<'a> {
         };
         let named = [("method", &self.method), ("baseline", &self.baseline), ("control", &self.control)];
         let cap = case.recipe.train.steps;
+        if claim.budget == Budget::Examples {
+            let most = case.largest_step();
+            for (seed, (m, b)) in self.method.iter().zip(&self.baseline).enumerate() {
+                if m.examples.abs_diff(b.examples) > most {
+                    let (m, b) = (m.examples, b.examples);
+                    return refused(
+                        format!("the arms of seed {seed} took {m} and {b} examples: more than one step ({most}) apart"),
+                        "prompts_per_step times train.steps and batch_size times candidates times score.steps must add up to the same in both arms",
+                    );
+                }
+            }
+        }
         for (arm, runs) in named {
             for (seed, run) in runs.iter().enumerate() {
                 let spent = run.tokens.completion;

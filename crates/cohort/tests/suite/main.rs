@@ -23,6 +23,7 @@ mod resume;
 mod rollouts;
 mod room;
 mod sampling;
+mod scores;
 mod signal;
 mod tools;
 mod zoo;

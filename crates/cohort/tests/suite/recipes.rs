@@ -71,10 +71,11 @@ fn contradictions() {
     );
     let data = "[data]\npath = \"rows.jsonl\"\n\n[rollout]";
     refused("[rollout]", data, "[data]", &["`data` contradicts [task]", "remove one"]);
-    let stages = "`stages` must be the rl stage, or a supervised stage and then it";
+    let stages = "`stages` must be in order, and each once";
     of_text(&format!("stages = [\"rl\", \"supervised\"]\n{TINY}"), "stages", &[stages, "[\"supervised\", \"rl\"]"]);
-    of_text(&format!("stages = [\"supervised\"]\n{TINY}"), "stages", &[stages]);
-    of_text(&format!("stages = []\n{TINY}"), "stages", &[stages]);
+    of_text(&format!("stages = [\"rl\", \"rl\"]\n{TINY}"), "stages", &[stages]);
+    of_text(&format!("stages = [\"score\", \"rl\"]\n{TINY}"), "stages", &[stages]);
+    of_text(&format!("stages = []\n{TINY}"), "stages", &["`stages` must name a stage"]);
     of_text(&format!("{TINY}{COLD}"), "[supervised]", &["`supervised` is given, and is no stage", "hint:"]);
 }
 

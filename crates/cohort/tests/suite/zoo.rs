@@ -355,6 +355,9 @@ fn recipes_of_the_zoo_train_for_two_steps() {
             if arm.contains_key("supervised") {
                 keys.push("supervised.steps=2");
             }
+            if arm.contains_key("score") {
+                keys.push("score.steps=2");
+            }
             let mut command = place.command(&["train", "arm.toml", "--run-dir", run]);
             command.args(keys.iter().flat_map(|key| ["--set", key]));
             let ran = Ran::of(command.output().expect("it runs"));

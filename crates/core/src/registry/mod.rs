@@ -41,10 +41,12 @@ pub enum Axis {
     Weight,
     /// `curriculum`
     Curriculum,
+    /// `score.loss`
+    Score,
 }
 
 impl Axis {
-    pub const ALL: [Axis; 18] = [
+    pub const ALL: [Axis; 19] = [
         Axis::Derive,
         Axis::Combine,
         Axis::Estimator,
@@ -63,6 +65,7 @@ impl Axis {
         Axis::Mismatch,
         Axis::Weight,
         Axis::Curriculum,
+        Axis::Score,
     ];
 
     /// Its word.
@@ -86,6 +89,7 @@ impl Axis {
             Axis::Mismatch => "mismatch",
             Axis::Weight => "weight",
             Axis::Curriculum => "curriculum",
+            Axis::Score => "score",
         }
     }
 
@@ -110,6 +114,7 @@ impl Axis {
             Axis::Mismatch => "objective.mismatch",
             Axis::Weight => "weight",
             Axis::Curriculum => "curriculum",
+            Axis::Score => "score.loss",
         }
     }
 }
@@ -172,6 +177,7 @@ pub fn entries() -> impl Iterator<Item = &'static Entry> {
     [crate::reward::ENTRIES, crate::advantage::ENTRIES, crate::weight::ENTRIES, crate::curriculum::ENTRIES]
         .into_iter()
         .chain(crate::objective::ENTRIES.iter().copied())
+        .chain([crate::score::ENTRIES])
         .flatten()
         .copied()
 }

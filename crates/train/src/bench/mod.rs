@@ -230,6 +230,7 @@ impl StepBench {
                 }
             },
             stop_in_text: StopInText::Exclude,
+            scores: None,
         }
     }
 

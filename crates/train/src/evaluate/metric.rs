@@ -74,6 +74,7 @@ impl DevMetric {
             split: Split::Dev,
             limit: recipe.eval.dev_limit,
             by: recipe.eval.by.as_deref(),
+            places: recipe.eval.score.map(|score| score.k),
             greedy: Greedy::Yes,
             samples,
             decoding: recipe.rollout.decoding,

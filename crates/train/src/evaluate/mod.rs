@@ -3,6 +3,7 @@
 mod classes;
 mod metric;
 pub mod preflight;
+mod scores;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,8 @@ pub struct Plan<'a> {
     pub limit: Option<usize>,
     /// A column by whose values the numbers are told too.
     pub by: Option<&'a str>,
+    /// Places of a list that count, where it is ordered by scores.
+    pub places: Option<usize>,
     pub greedy: Greedy,
     /// Samples a prompt; 0 for none.
     pub samples: usize,
@@ -47,7 +50,7 @@ pub enum Greedy {
 
 /// Numbers by name, with 95 % intervals: accuracies in [0, 1] (`greedy`, `pass@k`, `avg@n`, `maj@n`) and, in the range of
 /// each reward term, its mean over greedy completions (`reward/TERM`) and over samples (`avg@n/TERM`); verdicts that are
-/// none are left out. By a column each stands as `NAME/VALUE` too, beside `n/VALUE`; where that column is the answer itself,
+/// none are left out. Of scores `score/ndcg@K`, `score/ties` and `score/valid`. By a column each stands as `NAME/VALUE` too, beside `n/VALUE`; where that column is the answer itself,
 /// `said/VALUE` and `precision/VALUE` tell what greedy completions say. What was not computed is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
@@ -78,6 +81,7 @@ impl<'a> Plan<'a> {
             split,
             limit: recipe.eval.limit,
             by: recipe.eval.by.as_deref(),
+            places: recipe.eval.score.map(|score| score.k),
             greedy: Greedy::Yes,
             samples: recipe.eval.samples,
             decoding: recipe.rollout.decoding,
@@ -107,7 +111,8 @@ impl<'a> Plan<'a> {
         };
         let greedy = if self.greedy == Greedy::Yes { roll(Decoding::Greedy, 1)? } else { Vec::new() };
         let sampled = if self.samples > 0 { roll(self.decoding, self.samples)? } else { Vec::new() };
-        let evaluation = self.summarise(world, n, &greedy, &sampled);
+        let mut evaluation = self.summarise(world, n, &greedy, &sampled);
+        scores::tell(self, world, (policy, workers), n, &greedy, &mut evaluation)?;
         Ok(Evaluated { evaluation, greedy, sampled })
     }
 

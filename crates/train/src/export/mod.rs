@@ -1,6 +1,6 @@
 //! The metrics of a run for other tools: TensorBoard's event files, and a table.
 //!
-//! Both are functions of what the manifest has committed of `metrics.jsonl`, `supervised.jsonl` and `timings.jsonl`, and
+//! Both are functions of what the manifest has committed of `metrics.jsonl`, `supervised.jsonl`, `score.jsonl` and `timings.jsonl`, and
 //! read no clock: equal logs give equal bytes, and what is not committed is in neither.
 
 mod csv;
@@ -24,6 +24,7 @@ use point::{Point, points};
 pub(crate) struct Logs {
     pub supervised: String,
     pub metrics: String,
+    pub score: String,
     pub timings: String,
 }
 
@@ -35,12 +36,13 @@ impl Logs {
         Ok(Self {
             supervised: read(LogName::Supervised, lengths.supervised)?,
             metrics: read(LogName::Metrics, lengths.metrics)?,
+            score: read(LogName::Score, lengths.score)?,
             timings: read(LogName::Timings, lengths.timings)?,
         })
     }
 
     fn points(&self, elapsed: &mut f64) -> Result<Vec<Point>, String> {
-        points(&self.supervised, &self.metrics, &self.timings, elapsed)
+        points([&self.supervised, &self.metrics, &self.score], &self.timings, elapsed)
     }
 }
 

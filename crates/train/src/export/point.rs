@@ -37,17 +37,16 @@ struct Spent {
     total: f64,
 }
 
-/// The points of these lines, a supervised stage's first. `elapsed` holds the seconds of the steps before these lines, and
+/// The points of these logs, stage by stage. `elapsed` holds the seconds of the steps before these lines, and
 /// of all steps after the call.
-pub(super) fn points(supervised: &str, metrics: &str, timings: &str, elapsed: &mut f64) -> Result<Vec<Point>, String> {
+pub(super) fn points(stages: [&str; 3], timings: &str, elapsed: &mut f64) -> Result<Vec<Point>, String> {
     let mut ends: HashMap<(String, u64), f64> = HashMap::new();
     for line in timings.lines() {
         let timing: Timing = serde_json::from_str(line).map_err(|e| format!("timings.jsonl has a broken line: {e}"))?;
         *elapsed += timing.seconds.total;
         ends.insert((timing.stage, timing.step), *elapsed);
     }
-    let lines = supervised.lines().chain(metrics.lines());
-    lines.map(|line| point(line, &ends)).collect()
+    stages.iter().flat_map(|log| log.lines()).map(|line| point(line, &ends)).collect()
 }
 
 fn point(line: &str, ends: &HashMap<(String, u64), f64>) -> Result<Point, String> {
@@ -84,7 +83,8 @@ mod tests {
     fn an_evaluation_stands_at_the_time_of_its_step() {
         let mut elapsed = 1.0;
         let supervised = "{\"stage\":\"supervised\",\"step\":1,\"lr\":1}\n";
-        let got = points(supervised, METRICS, TIMINGS, &mut elapsed).unwrap();
+        let score = "{\"stage\":\"score\",\"step\":1,\"loss\":0.5,\"rows\":[{\"score\":1}]}\n";
+        let got = points([supervised, METRICS, score], TIMINGS, &mut elapsed).unwrap();
         assert_eq!(elapsed, 3.5);
         let at = |i: usize| (got[i].step, got[i].seconds, got[i].tag(&got[i].values[0].0));
         assert_eq!(at(0), (1, 3.0, "supervised/lr".to_owned()));
@@ -92,11 +92,12 @@ mod tests {
         assert_eq!(at(2), (1, 3.5, "eval/dev/n".to_owned()));
         assert_eq!(got[2].values[1], ("eval/dev/greedy".to_owned(), 0.25));
         assert_eq!(got[1].values.len(), 1, "a word is no number");
+        assert_eq!((got[3].tag("loss"), &got[3].values), ("score/loss".to_owned(), &vec![("loss".to_owned(), 0.5)]));
     }
 
     #[test]
     fn a_broken_line_is_no_metric() {
-        assert!(points("", "{\"step\":1,\"half\n", "", &mut 0.0).unwrap_err().contains("no JSON object"));
-        assert!(points("", "{\"lr\":1}\n", "", &mut 0.0).unwrap_err().contains("no step"));
+        assert!(points(["", "{\"step\":1,\"half\n", ""], "", &mut 0.0).unwrap_err().contains("no JSON object"));
+        assert!(points(["", "{\"lr\":1}\n", ""], "", &mut 0.0).unwrap_err().contains("no step"));
     }
 }

@@ -132,6 +132,7 @@ mod tests {
                       {\"stage\":\"rl\",\"step\":300,\"split\":\"dev\",\"eval\":{\"n\":16,\"greedy\":0.5}}\n"
                 .to_owned(),
             timings: timing("supervised", 1, 4.0) + &timing("rl", 1, 1.5) + &timing("rl", 300, 2.25),
+            ..Logs::default()
         }
     }
 
@@ -143,7 +144,7 @@ mod tests {
 
     #[test]
     fn written_bit_by_bit_it_is_the_same_file() {
-        let Logs { supervised, metrics, timings } = logs();
+        let Logs { supervised, metrics, timings, .. } = logs();
         let (first, rest) = timings.split_at(timings.find("{\"stage\":\"rl\"").unwrap());
         let mut stream = Stream::default();
         let mut written = stream.take(&Logs { supervised, timings: first.to_owned(), ..Logs::default() }).unwrap();

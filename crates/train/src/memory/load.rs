@@ -4,8 +4,11 @@ use cohort_env::Split;
 use cohort_model::Prompts;
 
 use crate::{
-    recipe::{Recipe, low::ReferenceSection},
-    stage::ROWS_PER_BLOCK,
+    recipe::{
+        Recipe,
+        low::{ReferenceSection, ScoreSection, StageName},
+    },
+    stage::{CANDIDATES_PER_BLOCK, ROWS_PER_BLOCK},
     world::World,
 };
 
@@ -77,6 +80,9 @@ impl Load {
         let objective = &recipe.method.objective;
         let is_frozen = recipe.has_reference() && train.reference == ReferenceSection::Frozen;
         let mut blocks = vec![rl];
+        if let Some(scored) = recipe.score.as_ref().filter(|_| recipe.has(StageName::Score)) {
+            blocks.push(of_scores(&scored.section, prompt, world, recipe.prompts));
+        }
         if let Some(supervised) = &recipe.supervised {
             let batch = supervised.section.batch_size;
             let solved = world.task.items(Split::Train).iter().filter_map(|item| {
@@ -99,4 +105,14 @@ impl Load {
             ..Self::of_block(rl, sequences, prompt + new)
         }
     }
+}
+
+/// The largest block of a score stage: each candidate's prompt with two answers of one token.
+fn of_scores(section: &ScoreSection, prompt: u64, world: &World, prompts: Prompts) -> Block {
+    let lists = world.scores.as_ref().map_or(Vec::new(), |scores| scores.lists(world.task.items(Split::Train)));
+    let longest = lists.iter().map(Vec::len).max().unwrap_or(1).max(1);
+    let list = section.candidates.map_or(longest, |most| most.min(longest));
+    let candidates = list.max(CANDIDATES_PER_BLOCK.min(list * section.batch_size));
+    let count = (list * section.batch_size).div_ceil(candidates) as u64;
+    Block { count, ..Block::of(candidates, 2, prompt, 1, prompts) }
 }

@@ -12,6 +12,7 @@ use cohort_core::{
     objective::Objective,
     reward::{Combine, Control, Derived},
     schedule::Decay,
+    score::ScoreLoss,
     weight::Weighting,
 };
 use cohort_env::{
@@ -23,11 +24,16 @@ use cohort_rollout::{HintConfig, RoundConfig, ServerConfig, StrategyConfig, Thin
 use cohort_zoo::{
     claim::Claim,
     system::System,
-    task::{Catalogue, Chains, Circuits, Fractions, Judging, Lookup, Queries, Records, Relevance, Screening},
+    task::{Catalogue, Chains, Circuits, Fractions, Judging, Lookup, Pairs, Queries, Records, Relevance, Screening},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{ema::EmaSection, evaluate::DevMetric, update::DeadSamples};
+use crate::{
+    ema::EmaSection,
+    evaluate::DevMetric,
+    stage::{RL, SCORE, SUPERVISED},
+    update::DeadSamples,
+};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -41,7 +47,7 @@ pub struct Low {
     /// Where the policy's passes run, sampling and training alike: `cpu`, or a GPU that this program was built with (`vulkan`, `wgpu`, `metal`,
     /// `cuda`, `rocm`; `cuda:1` is the second). The optimizer, rewards and everything else are on the processor.
     pub device: Device,
-    /// In order. `rl` alone unless told.
+    /// Any of `supervised`, `rl` and `score`, in this order. `rl` alone unless told.
     pub stages: Option<Vec<StageName>>,
     /// Where the policy comes from: exactly one of `model` and `new`.
     pub policy: PolicySection,
@@ -54,6 +60,9 @@ pub struct Low {
     /// A stage of likelihood before the rl stage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub supervised: Option<SupervisedSection>,
+    /// What the score of a prompt is, for a score stage and for `eval.score`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<ScoreSection>,
     /// How the answers to a prompt are sampled.
     pub rollout: RolloutSection,
     /// What an answer is worth.
@@ -83,13 +92,26 @@ pub struct Low {
     pub claim: Option<Claim>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StageName {
     /// Likelihood of the task's worked solutions.
     Supervised,
     /// Reinforcement from groups.
     Rl,
+    /// The gap between two given answers, held against labels.
+    Score,
+}
+
+impl StageName {
+    /// The recipe's word, which names its checkpoints and its lines in logs.
+    pub fn word(self) -> &'static str {
+        match self {
+            StageName::Supervised => SUPERVISED,
+            StageName::Rl => RL,
+            StageName::Score => SCORE,
+        }
+    }
 }
 
 /// Exactly one of `model` and `new`, and what of it is trained.
@@ -179,6 +201,8 @@ pub enum TaskSection {
     Catalogue(Catalogue),
     /// Small circuits to be written in Verilog.
     Circuits(Circuits),
+    /// Queries, each with a list of documents that a lexical search found, document by document.
+    Pairs(Pairs),
     /// Questions to a small database, to be answered by a query.
     Queries(Queries),
     /// Records to be written as JSON of a given form.
@@ -200,6 +224,7 @@ impl TaskSection {
             TaskSection::Lookup(_) => "lookup",
             TaskSection::Catalogue(_) => "catalogue",
             TaskSection::Circuits(_) => "circuits",
+            TaskSection::Pairs(_) => "pairs",
             TaskSection::Queries(_) => "queries",
             TaskSection::Records(_) => "records",
             TaskSection::Relevance(_) => "relevance",
@@ -220,6 +245,7 @@ impl TaskSection {
             TaskSection::Lookup(task) => task.check(),
             TaskSection::Catalogue(task) => task.check(),
             TaskSection::Circuits(task) => task.check(),
+            TaskSection::Pairs(task) => task.check(),
             TaskSection::Queries(task) => task.check(),
             TaskSection::Records(task) => task.check(),
             TaskSection::Relevance(task) => task.check(),
@@ -238,6 +264,7 @@ impl TaskSection {
             TaskSection::Lookup(task) => task.build(codec, limits),
             TaskSection::Catalogue(task) => task.build(codec, limits),
             TaskSection::Circuits(task) => task.build(codec, limits),
+            TaskSection::Pairs(task) => task.build(codec, limits),
             TaskSection::Queries(task) => task.build(codec, limits),
             TaskSection::Records(task) => task.build(codec, limits),
             TaskSection::Relevance(task) => task.build(codec, limits),
@@ -305,6 +332,67 @@ pub struct Until {
     pub check_every: u64,
     /// Dev prompts a check.
     pub prompts: usize,
+}
+
+/// The score of a prompt is the gap between two answers of one token at its end, `logp(yes) - logp(no)` at temperature 1: what a reranker orders by. A score
+/// stage trains it on labels, after the rl stage where there is one; `eval.score` measures it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScoreSection {
+    /// The two answers, yes and no, each one token.
+    pub alternatives: [String; 2],
+    /// The column with the label of a row: a number.
+    pub label: String,
+    /// The column whose value the rows of one list share, such as their query. Without it each row is a list of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// What scores are held against.
+    pub loss: ScoreLoss,
+    /// Steps of the score stage.
+    pub steps: u64,
+    /// Lists a step: rows, where `group` is left out.
+    pub batch_size: usize,
+    /// Most candidates that a step takes of a list, drawn anew each time; all unless told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub candidates: Option<usize>,
+    /// Learning rate of AdamW at its highest.
+    pub lr: f64,
+    /// Steps in which the learning rate rises linearly from 0.
+    pub warmup_steps: u64,
+    /// How the learning rate falls after the warmup.
+    pub decay: Decay,
+    /// Decay rates of the first and the second moment.
+    pub betas: [f64; 2],
+    /// Added to the root of the second moment; above 0.
+    pub eps: f64,
+    /// Decoupled decay of the weights a step, times the learning rate.
+    pub weight_decay: f64,
+    /// Largest norm of the gradient; above 0.
+    pub clip_norm: f64,
+    /// Steps between checkpoints.
+    pub save_every: u64,
+}
+
+impl Default for ScoreSection {
+    fn default() -> Self {
+        Self {
+            alternatives: ["1", "0"].map(str::to_owned),
+            label: "label".to_owned(),
+            group: None,
+            loss: ScoreLoss::default(),
+            steps: 100,
+            batch_size: 16,
+            candidates: None,
+            lr: 1e-4,
+            warmup_steps: 0,
+            decay: Decay::Constant,
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+            weight_decay: 0.0,
+            clip_norm: 1.0,
+            save_every: 50,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -717,6 +805,23 @@ pub struct EvalSection {
     /// `said/VALUE` and `precision/VALUE` tell how often greedy completions say it, and how often they are right then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// Evaluations order each list of the split by scores too, and tell `score/ndcg@K`, `score/ties` and `score/valid`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<ScoreLook>,
+}
+
+/// How a list that is ordered by scores is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScoreLook {
+    /// Places that count.
+    pub k: usize,
+}
+
+impl Default for ScoreLook {
+    fn default() -> Self {
+        Self { k: 10 }
+    }
 }
 
 impl Default for EvalSection {
@@ -732,6 +837,7 @@ impl Default for EvalSection {
             min_delta: 0.0,
             dev_limit: None,
             by: None,
+            score: None,
         }
     }
 }

@@ -31,7 +31,7 @@ pub use error::{Place, RecipeError};
 pub use low::SamplerSource;
 use low::{
     BadWord, EvalSection, LogSection, Low, NewPolicy, OnFailure, PolicySection, PreflightSection, RewardSection,
-    RolloutSection, StopInText, SupervisedSection, TaskSection, TrainSection,
+    RolloutSection, ScoreSection, StageName, StopInText, SupervisedSection, TaskSection, TrainSection,
 };
 pub use read::{Source, table_of};
 
@@ -50,8 +50,12 @@ pub struct Recipe {
     /// How often shared prompts are run.
     pub prompts: Prompts,
     pub task: TaskSource,
-    /// Runs before the rl stage.
+    /// Its stages, in order; at least one.
+    pub stages: Vec<StageName>,
+    /// Runs before the others.
     pub supervised: Option<Supervised>,
+    /// What a score is, and how a score stage trains it.
+    pub score: Option<Score>,
     pub rollout: Rollout,
     pub reward: Reward,
     /// The mathematics: reward, advantage, weights, objective.
@@ -94,6 +98,13 @@ pub enum TaskSource {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Supervised {
     pub section: SupervisedSection,
+    pub optimizer: OptimizerConfig,
+}
+
+/// What a score is, and the optimizer of a stage that trains it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    pub section: ScoreSection,
     pub optimizer: OptimizerConfig,
 }
 
@@ -191,6 +202,7 @@ macro_rules! optimizer_of_section {
     };
 }
 
+optimizer_of_section!(ScoreSection);
 optimizer_of_section!(SupervisedSection);
 optimizer_of_section!(TrainSection);
 
@@ -258,6 +270,17 @@ impl Recipe {
         };
         let hint = "name the directory that an rl stage from the same start ended with";
         self.refuse("policy.train.mask.changed", problem, got, hint)
+    }
+
+    /// Whether it has the stage.
+    pub fn has(&self, stage: StageName) -> bool {
+        self.stages.contains(&stage)
+    }
+
+    /// The stage that follows the cold start; where none does, the supervised one.
+    pub fn first_stage(&self) -> StageName {
+        let after = self.stages.iter().find(|stage| **stage != StageName::Supervised);
+        after.copied().unwrap_or(StageName::Supervised)
     }
 
     /// What of the recipe does nothing as it stands, in words: for the opening lines of a run.

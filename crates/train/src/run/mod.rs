@@ -40,13 +40,13 @@ use crate::{
     outside::Outside,
     preflight::{Preflight, preflight},
     recipe::{
-        Recipe, hex,
-        low::{MeasuredOn, ReferenceSection},
+        Recipe, Score, hex,
+        low::{MeasuredOn, ReferenceSection, StageName},
     },
-    run_dir::{RunDir, RunState, Start, Tokens, read_manifest},
+    run_dir::{Reinforced, RunDir, RunState, Start, Tokens, read_manifest},
     sampling::Actors,
     session::{Interrupt, Session, StageState, checkpoint_name, hold_sum, sum_of},
-    stage::{RL, Reference, RlStage, SUPERVISED, SupervisedStage, drive},
+    stage::{Reference, RlStage, SCORE, SUPERVISED, ScoreStage, SupervisedStage, drive},
     timing::timed,
     update::Division,
     worker::Workers,
@@ -80,8 +80,14 @@ pub struct Summary {
     pub name: String,
     /// Steps of the rl stage.
     pub steps: u64,
+    /// Steps of the score stage, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score_steps: Option<u64>,
+    /// Rows of the train split that the stages after the cold start took, with repetitions.
+    #[serde(default)]
+    pub examples: u64,
     pub seed: u64,
-    /// Why the rl stage ended.
+    /// Why the last stage ended.
     pub ended: String,
     pub eval: BeforeAfter,
     pub seconds: Seconds,
@@ -235,25 +241,27 @@ fn go(
         interrupt: options.interrupt.clone(),
         seconds: Seconds::default(),
         tokens: Tokens::default(),
+        examples: 0,
         mark: Instant::now(),
         started: Instant::now(),
     };
     cold_start(&mut session, options, &start)?;
     session.masks = setup.masks.masks(session.policy.as_ref()).map_err(|problem| recipe.refuse_mask(&problem))?;
-    let reference = match (recipe.has_reference(), recipe.train.reference) {
+    let reinforces = recipe.has(StageName::Rl);
+    let reference = match (reinforces && recipe.has_reference(), recipe.train.reference) {
         (false, _) => Reference::None,
         (true, ReferenceSection::Frozen) => Reference::Frozen(session.policy.reference()),
         (true, ReferenceSection::Ema) => Reference::Average,
     };
-    session.ema = recipe.train.ema.as_ref().map(|section| Ema::new(section, session.policy.as_ref()));
+    session.ema =
+        recipe.train.ema.as_ref().filter(|_| reinforces).map(|section| Ema::new(section, session.policy.as_ref()));
     before(&mut session)?;
-    let spent = session.directory.manifest.seconds;
-    let mut stage = RlStage::new(recipe, session.world, reference, ledger, spent.total - spent.cold_start)?;
-    session.started = Instant::now();
-    session.restore()?;
-    drive(&mut stage, &mut session)?;
-    drop(stage);
-    Ledger::discard(session.directory.path())?;
+    if reinforces && !session.restore_rl()? {
+        reinforce(&mut session, reference, ledger)?;
+    }
+    if let Some(config) = recipe.score.as_ref().filter(|_| recipe.has(StageName::Score)) {
+        score(&mut session, config)?;
+    }
     let after = evaluate_test(&mut session, "after", |s| s.policy.as_ref())?;
     let is_asked = recipe.train.ema.as_ref().is_some_and(|ema| ema.evaluate.contains(&HeldOut::Test));
     let ema = match &session.ema {
@@ -263,6 +271,33 @@ fn go(
         _ => None,
     };
     finish(session, after, ema, plan, &peak)
+}
+
+/// The rl stage, and where a stage follows the step to it.
+fn reinforce(session: &mut Session<'_>, reference: Reference, ledger: Ledger) -> Result<(), Error> {
+    let (recipe, spent) = (session.recipe, session.directory.manifest.seconds);
+    let mut stage = RlStage::new(recipe, session.world, reference, ledger, spent.total - spent.cold_start)?;
+    session.started = Instant::now();
+    session.restore()?;
+    drive(&mut stage, session)?;
+    Ledger::discard(session.directory.path())?;
+    match recipe.score.as_ref().filter(|_| recipe.has(StageName::Score)) {
+        Some(next) => session.leave_rl(SCORE, next.optimizer),
+        None => Ok(()),
+    }
+}
+
+/// The score stage, from the weights that the session has.
+fn score(session: &mut Session<'_>, config: &Score) -> Result<(), Error> {
+    let world = session.world;
+    let Some(scores) = &world.scores else {
+        let problem = "needs a world that knows what a score is";
+        return Err(Error::Recipe(session.recipe.refuse("score", problem, "none", "build the world from this recipe")));
+    };
+    let mut stage = ScoreStage::new(session.recipe, config, world, scores);
+    session.begin(config.optimizer);
+    session.restore()?;
+    drive(&mut stage, session)
 }
 
 /// Whether dev has what the recipe wants to see there.
@@ -353,21 +388,35 @@ fn cold_start(session: &mut Session<'_>, options: &Options, origin: &str) -> Res
     let sums = session.directory.checkpoints().join(&initial).join(CHECKSUMS);
     session.directory.manifest.initial_sha256 = Some(sum_of(&sums)?);
     session.directory.manifest.initial = Some(initial);
-    session.directory.manifest.stage = RL.to_owned();
+    session.directory.manifest.stage = session.recipe.first_stage().word().to_owned();
     session.directory.manifest.step = 0;
     session.directory.manifest.checkpoint = None;
     session.directory.manifest.checkpoint_sha256 = None;
     session.seconds.cold_start += begun.elapsed().as_secs_f64();
-    session.state = StageState::default();
-    session.optimizer = Optimizer::new(session.recipe.optimizer, session.policy.parameters());
+    session.begin(session.recipe.optimizer);
     session.commit_logs()
 }
 
 /// The look before the rl stage, and the evaluation that its end is compared with.
 fn before(session: &mut Session<'_>) -> Result<(), Error> {
-    if session.directory.manifest.preflight.is_some() {
+    if session.directory.manifest.preflight.is_some() || session.directory.manifest.before.is_some() {
         return Ok(());
     }
+    let look = match session.recipe.has(StageName::Rl) {
+        true => Some(look(session)?),
+        // Nothing is sampled that has to show a difference.
+        false => None,
+    };
+    let evaluation = evaluate_test(session, "before", |s| s.policy.as_ref())?;
+    let stage = session.recipe.first_stage().word();
+    session.directory.manifest.stage = stage.to_owned();
+    session.directory.manifest.preflight = look;
+    session.directory.manifest.before = evaluation;
+    session.commit_logs()
+}
+
+/// Whether the rl stage has anything to learn.
+fn look(session: &mut Session<'_>) -> Result<Preflight, Error> {
     let mut spent = 0.0;
     let (look, warning) = timed(&mut spent, || {
         let policy = session.policy.as_ref();
@@ -380,11 +429,7 @@ fn before(session: &mut Session<'_>) -> Result<(), Error> {
     if let Some(warning) = warning {
         session.observer.event(Event::Warning(&warning));
     }
-    let evaluation = evaluate_test(session, "before", |s| s.policy.as_ref())?;
-    session.directory.manifest.stage = RL.to_owned();
-    session.directory.manifest.preflight = Some(look);
-    session.directory.manifest.before = evaluation;
-    session.commit_logs()
+    Ok(look)
 }
 
 /// Evaluates weights of the session on the split that the recipe is measured on, with the same draws before and after; `None` where the task has
@@ -422,10 +467,21 @@ fn finish(
     session.directory.manifest.after = after.clone();
     session.commit_logs()?;
     let manifest = &session.directory.manifest;
+    let recipe = session.recipe;
+    let state = &session.state;
+    let reinforced = manifest.reinforced.clone().unwrap_or_else(|| Reinforced {
+        step: state.step,
+        logp_gap_max: state.logp_gap_max,
+        best: state.best,
+        ..Reinforced::default()
+    });
+    let has_rl = recipe.has(StageName::Rl);
     let summary = Summary {
         status: RunState::Complete,
         name: session.recipe.name.clone(),
-        steps: session.state.step,
+        steps: if has_rl { reinforced.step } else { 0 },
+        score_steps: recipe.has(StageName::Score).then_some(state.step),
+        examples: manifest.examples,
         seed: session.recipe.seed,
         ended: session.state.ended.clone().unwrap_or_default(),
         eval: BeforeAfter { before: manifest.before.clone(), after, ema },
@@ -434,8 +490,8 @@ fn finish(
         peak_rss_bytes: peak_rss_bytes(),
         peak_anonymous_bytes,
         memory_plan,
-        logp_gap_max: Some(session.state.logp_gap_max),
-        best: session.state.best.map(|best| BestCheckpoint {
+        logp_gap_max: has_rl.then_some(reinforced.logp_gap_max),
+        best: reinforced.best.map(|best| BestCheckpoint {
             step: best.step,
             metric: session.recipe.eval.metric.name(),
             value: best.value,

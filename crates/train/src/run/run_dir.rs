@@ -7,7 +7,8 @@
 //! timings.jsonl          one line a step: seconds by phase, memory, what the verdicts of each reward term were and took
 //! rollouts.jsonl         one line an episode
 //! supervised.jsonl       the metrics of a supervised stage
-//! checkpoints/step-000012/ , checkpoints/last, checkpoints/best, checkpoints/supervised/step-000080/
+//! score.jsonl            one line a step of a score stage: metrics, and each candidate with its score
+//! checkpoints/step-000012/ , checkpoints/last, checkpoints/best, checkpoints/supervised/step-000080/ , checkpoints/score/step-000200/
 //! dumps/                 batches and samples that went wrong
 //! summary.json, report.html
 //! tensorboard/, metrics.csv   the metrics for other tools, where the recipe asks for them
@@ -26,14 +27,14 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{live::Live, lock::LOCK};
+use super::{live::Live, lock::LOCK, session::Best};
 use crate::{
     checkpoint::replace,
     evaluate::Evaluation,
     export::Export,
     preflight::Preflight,
     recipe::{Recipe, first_difference, low::Also},
-    stage::SUPERVISED,
+    stage::{SCORE, SUPERVISED},
     timing::Seconds,
 };
 
@@ -55,6 +56,11 @@ pub enum RunDirError {
          --run-dir", path.display()
     )]
     OtherWeights { path: PathBuf, recorded: String, given: String },
+    #[error(
+        "`train.steps` is {given}, and the rl stage of the run in {} is over after {recorded}\n  hint: another stage went on from its end; give \
+         {recorded}, or start anew with another --run-dir", path.display()
+    )]
+    StageOver { path: PathBuf, recorded: u64, given: u64 },
     #[error("{}: {problem}\n  hint: the file was changed or cut; start anew with another --run-dir", path.display())]
     Manifest { path: PathBuf, problem: String },
     #[error(
@@ -85,6 +91,8 @@ pub struct Committed {
     pub rollouts: u64,
     pub timings: u64,
     pub supervised: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub score: u64,
     #[serde(skip_serializing_if = "is_zero")]
     pub tensorboard: u64,
 }
@@ -133,6 +141,9 @@ pub struct Manifest {
     /// SHA-256 of that checkpoint's `checksums.json`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial_sha256: Option<String>,
+    /// How the rl stage ended, once another has begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reinforced: Option<Reinforced>,
     /// The checkpoint that was best on dev.
     pub best: Option<String>,
     pub seed: u64,
@@ -142,6 +153,9 @@ pub struct Manifest {
     pub cpu: String,
     pub committed: Committed,
     pub tokens: Tokens,
+    /// Rows of the train split that the stages after the cold start took, with repetitions: prompts of the rl stage, and candidates.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub examples: u64,
     pub seconds: Seconds,
     /// Steps that the rl stage was last asked for.
     pub asked_steps: u64,
@@ -153,9 +167,35 @@ pub struct Manifest {
     pub after: Option<Evaluation>,
 }
 
+/// How an rl stage ended that another stage goes on from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Reinforced {
+    pub step: u64,
+    /// Its last checkpoint, below `checkpoints/`.
+    pub checkpoint: String,
+    /// SHA-256 of that checkpoint's `checksums.json`.
+    pub checkpoint_sha256: String,
+    pub ended: String,
+    /// Largest difference seen between sampler and trainer in a log-probability.
+    pub logp_gap_max: f64,
+    /// The checkpoint that was best on dev.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best: Option<Best>,
+}
+
 const FORMAT: u32 = 1;
 
 impl Manifest {
+    /// Refuses more steps of an rl stage that another stage went on from.
+    fn hold_steps(&self, path: &Path, recipe: &Recipe) -> Result<(), RunDirError> {
+        let (recorded, given) = (self.asked_steps, recipe.train.steps);
+        match self.reinforced {
+            Some(_) if given != recorded => Err(RunDirError::StageOver { path: path.to_owned(), recorded, given }),
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses to go on from other weights than the run in `path` was started from. One that did not write them down goes on.
     pub fn hold_origin(&self, path: &Path, given: &str) -> Result<(), RunDirError> {
         match &self.origin_sha256 {
@@ -226,6 +266,7 @@ pub enum LogName {
     Rollouts,
     Timings,
     Supervised,
+    Score,
 }
 
 impl LogName {
@@ -236,6 +277,7 @@ impl LogName {
             LogName::Rollouts => "rollouts.jsonl",
             LogName::Timings => "timings.jsonl",
             LogName::Supervised => "supervised.jsonl",
+            LogName::Score => "score.jsonl",
         }
     }
 }
@@ -247,6 +289,7 @@ pub struct RunDir {
     rollouts: Log,
     timings: Log,
     supervised: Log,
+    score: Log,
     live: Option<Live>,
     pub manifest: Manifest,
 }
@@ -266,8 +309,9 @@ impl RunDir {
             Start::Fresh => require_empty(path).map(|()| None),
             Start::Resume => {
                 let manifest = read_manifest(path)?;
-                if manifest.is_some() {
+                if let Some(manifest) = &manifest {
                     agree(path, recipe)?;
+                    manifest.hold_steps(path, recipe)?;
                 }
                 Ok(manifest)
             }
@@ -290,12 +334,15 @@ impl RunDir {
         });
         let committed = manifest.committed;
         remove_staging(&path.join("checkpoints")).map_err(failed)?;
-        remove_staging(&path.join("checkpoints").join(SUPERVISED)).map_err(failed)?;
+        for stage in [SUPERVISED, SCORE] {
+            remove_staging(&path.join("checkpoints").join(stage)).map_err(failed)?;
+        }
         Ok(Self {
             metrics: Log::open(path.join(LogName::Metrics.file()), committed.metrics)?,
             rollouts: Log::open(path.join(LogName::Rollouts.file()), committed.rollouts)?,
             timings: Log::open(path.join(LogName::Timings.file()), committed.timings)?,
             supervised: Log::open(path.join(LogName::Supervised.file()), committed.supervised)?,
+            score: Log::open(path.join(LogName::Score.file()), committed.score)?,
             live: match recipe.log.also.contains(&Also::Tensorboard) {
                 true => Some(Live::open(path, &committed)?),
                 false => None,
@@ -344,13 +391,14 @@ impl RunDir {
             LogName::Rollouts => &mut self.rollouts,
             LogName::Timings => &mut self.timings,
             LogName::Supervised => &mut self.supervised,
+            LogName::Score => &mut self.score,
         }
         .append(text.as_bytes())
     }
 
     /// Makes everything so far count: replaces the manifest.
     pub fn commit(&mut self) -> Result<(), RunDirError> {
-        for log in [&self.metrics, &self.rollouts, &self.timings, &self.supervised] {
+        for log in [&self.metrics, &self.rollouts, &self.timings, &self.supervised, &self.score] {
             log.sync()?;
         }
         if let Some(live) = &mut self.live {
@@ -361,6 +409,7 @@ impl RunDir {
             rollouts: self.rollouts.bytes,
             timings: self.timings.bytes,
             supervised: self.supervised.bytes,
+            score: self.score.bytes,
             tensorboard: self.live.as_ref().map_or(0, |live| live.log.bytes),
         };
         self.save_manifest()

@@ -29,8 +29,8 @@ use crate::{
     observe::{Event, Observer},
     optimizer::Optimizer,
     outside::Outside,
-    recipe::{Recipe, hex},
-    run_dir::{LogName, RunDir, Tokens},
+    recipe::{OptimizerConfig, Recipe, hex},
+    run_dir::{LogName, Reinforced, RunDir, Tokens},
     timing::{Seconds, seconds, timed},
     update::{Division, Pass, Passed},
     worker::Workers,
@@ -102,6 +102,8 @@ pub struct Session<'a> {
     pub seconds: Seconds,
     /// Tokens that are not in the manifest yet.
     pub tokens: Tokens,
+    /// Examples that are not in the manifest yet.
+    pub examples: u64,
     /// When the manifest last took the time.
     pub mark: Instant,
     /// When the stage began in this process.
@@ -137,7 +139,9 @@ impl Session<'_> {
         manifest.step = self.state.step;
         manifest.checkpoint_sha256 = Some(sum_of(&path.join(CHECKSUMS))?);
         manifest.checkpoint = Some(name.clone());
-        manifest.best = best.clone();
+        if self.state.stage == crate::stage::RL {
+            manifest.best = best.clone();
+        }
         self.commit_logs()?;
         // The pointers follow the commit: a reader of `last` never sees more than what counts.
         self.directory.point("last", &name)?;
@@ -155,8 +159,40 @@ impl Session<'_> {
         self.mark = Instant::now();
         self.directory.manifest.seconds += std::mem::take(&mut self.seconds);
         self.directory.manifest.tokens += std::mem::take(&mut self.tokens);
+        self.directory.manifest.examples += std::mem::take(&mut self.examples);
         self.directory.commit()?;
         Ok(())
+    }
+
+    /// Leaves the rl stage for one that goes on from its weights. Both are committed: the end of the one, and that the next has begun.
+    pub fn leave_rl(&mut self, next: &str, optimizer: OptimizerConfig) -> Result<(), Error> {
+        let manifest = &mut self.directory.manifest;
+        manifest.reinforced = Some(Reinforced {
+            step: self.state.step,
+            checkpoint: manifest.checkpoint.take().unwrap_or_default(),
+            checkpoint_sha256: manifest.checkpoint_sha256.take().unwrap_or_default(),
+            ended: self.state.ended.take().unwrap_or_default(),
+            logp_gap_max: self.state.logp_gap_max,
+            best: self.state.best,
+        });
+        (manifest.stage, manifest.step) = (next.to_owned(), 0);
+        self.begin(optimizer);
+        self.commit_logs()
+    }
+
+    /// Forgets what the stage before carried, but for the weights.
+    pub fn begin(&mut self, optimizer: OptimizerConfig) {
+        self.state = StageState::default();
+        self.optimizer = Optimizer::new(optimizer, self.policy.parameters());
+    }
+
+    /// Puts the policy where the rl stage left it, where that is over.
+    pub fn restore_rl(&mut self) -> Result<bool, Error> {
+        let Some(end) = self.directory.manifest.reinforced.clone() else { return Ok(false) };
+        let path = self.directory.checkpoints().join(&end.checkpoint);
+        hold_sum(&path, Some(&end.checkpoint_sha256))?;
+        checkpoint::read::<StageState>(&path, self.policy.as_mut(), None)?;
+        Ok(true)
     }
 
     /// Removes checkpoints of the stage that are neither among the newest, nor the best, nor the start.

@@ -4,6 +4,7 @@ pub mod account;
 pub mod bad_words;
 pub mod latency;
 pub(crate) mod outside;
+mod scores;
 pub(crate) mod segments;
 pub mod world;
 

@@ -10,6 +10,7 @@ use cohort_env::{Codec, Item, Split, Task, Verifier, View, judge_timed};
 use cohort_rollout::{Hints, Prompt, Strategy};
 
 use super::account::Judged;
+pub use super::scores::Scores;
 use crate::recipe::low::StopInText;
 
 /// A reward term of the recipe.
@@ -54,6 +55,8 @@ pub struct World {
     pub controls: Controls,
     /// What of a completion that a stop string ended is its text.
     pub stop_in_text: StopInText,
+    /// What the score of a prompt is, where the recipe says so.
+    pub scores: Option<Scores>,
 }
 
 impl World {

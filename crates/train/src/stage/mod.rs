@@ -4,14 +4,17 @@ mod draw;
 mod pool;
 pub(crate) mod record;
 mod rl;
+mod score;
 mod supervised;
 
 use std::time::Instant;
 
 use cohort_core::metric::Metrics;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub use rl::{Reference, RlStage};
+pub(crate) use score::CANDIDATES_PER_BLOCK;
+pub use score::ScoreStage;
 pub(crate) use supervised::ROWS_PER_BLOCK;
 pub use supervised::SupervisedStage;
 
@@ -28,14 +31,19 @@ use crate::{
 /// Name of the reinforcement stage, whose steps are the run's steps.
 pub const RL: &str = "rl";
 pub const SUPERVISED: &str = "supervised";
+pub const SCORE: &str = "score";
 
 /// What a step gave.
 pub struct Report {
     pub metrics: Metrics,
     /// Lines for `rollouts.jsonl`.
     pub rollouts: String,
+    /// What of single rows is written beside the metrics.
+    pub rows: Vec<Value>,
     pub seconds: Seconds,
     pub tokens: Tokens,
+    /// Rows of the train split that it took.
+    pub examples: u64,
     /// What its verdicts took.
     pub account: Account,
 }
@@ -125,7 +133,10 @@ fn write_step(stage: &dyn Stage, session: &mut Session<'_>, step: u64, report: &
     line.insert("stage".to_owned(), json!(stage.name()));
     line.insert("step".to_owned(), json!(step));
     line.extend(report.metrics.values().map(|(name, value)| (name.to_owned(), json!(value))));
-    session.directory.append(stage.log(), &format!("{}\n", serde_json::Value::Object(line)))?;
+    if !report.rows.is_empty() {
+        line.insert("rows".to_owned(), json!(report.rows));
+    }
+    session.directory.append(stage.log(), &format!("{}\n", Value::Object(line)))?;
     session.directory.append(LogName::Rollouts, &report.rollouts)?;
     let mut timing = json!({
         "stage": stage.name(),
@@ -140,6 +151,7 @@ fn write_step(stage: &dyn Stage, session: &mut Session<'_>, step: u64, report: &
     // The total is the wall clock's, not a sum of steps.
     session.seconds += Seconds { total: 0.0, ..report.seconds };
     session.tokens += report.tokens;
+    session.examples += report.examples;
     let metrics: Vec<(&str, f64)> = report.metrics.values().collect();
     session.observer.event(Event::Step {
         stage: stage.name(),

@@ -338,7 +338,9 @@ impl Stage for RlStage<'_> {
         Ok(Report {
             metrics,
             rollouts,
+            rows: Vec::new(),
             seconds,
+            examples: drawn.groups.len() as u64,
             tokens: Tokens { prompt: cost.context_tokens, completion: cost.sampled_actions },
             account,
         })

@@ -118,7 +118,16 @@ impl Stage for SupervisedStage<'_> {
         })?;
         let trained: usize = samples.iter().map(|s| s.actions.len()).sum();
         metrics.add("tokens/trained", Metric::Sum(trained as f64));
-        Ok(Report { metrics, rollouts: String::new(), seconds, tokens: Tokens::default(), account: Account::default() })
+        Ok(Report {
+            metrics,
+            rollouts: String::new(),
+            rows: Vec::new(),
+            seconds,
+            tokens: Tokens::default(),
+            // All seeds share one cold start, which may come from the cache.
+            examples: 0,
+            account: Account::default(),
+        })
     }
 
     fn after(&mut self, session: &mut Session<'_>, step: u64) -> Result<Next, Error> {
@@ -129,6 +138,7 @@ impl Stage for SupervisedStage<'_> {
             split: Split::Dev,
             limit: Some(until.prompts),
             by: None,
+            places: None,
             greedy: Greedy::No,
             samples: 1,
             decoding: session.recipe.rollout.decoding,

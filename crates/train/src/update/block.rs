@@ -5,9 +5,9 @@
 //! stay in every denominator and statistic.
 
 use cohort_core::{
-    Execution, Gradient, Method, Policy, PolicyError, RowGradients, Rows, Sample, Tape,
+    Execution, Gradient, Loss, Policy, PolicyError, RowGradients, Rows, Sample, Tape,
     metric::{Metric, Metrics},
-    objective::{Scope, Survey},
+    objective::{Evaluation, Scope},
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,11 +33,11 @@ pub(super) struct Block {
 }
 
 /// What all micro-batches of a pass share.
-pub(super) struct Shared<'a> {
+pub(super) struct Shared<'a, L: Loss> {
     pub policy: &'a dyn Policy,
-    pub method: &'a Method,
-    pub survey: &'a Survey,
-    /// Rows of the whole batch, where the method's scope is the batch.
+    pub loss: &'a L,
+    pub survey: &'a L::Survey,
+    /// Rows of the whole batch, where the loss's scope is the batch.
     pub surveyed: &'a [Vec<Rows>],
     pub old: Option<&'a [Vec<Rows>]>,
     pub execution: Execution,
@@ -61,7 +61,7 @@ fn those<T>(items: impl IntoIterator<Item = T>, alive: &[bool], which: bool) -> 
 impl Batch<'_> {
     /// Rows, derivatives and gradient of micro-batch `index`. Where an exact divergence is measured every sample goes back: what
     /// it is measured from is kept of the whole micro-batch, and it gives each a derivative.
-    pub(super) fn block(&self, shared: &Shared<'_>, index: usize) -> Result<(Block, Gradient), Error> {
+    pub(super) fn block<L: Loss>(&self, shared: &Shared<'_, L>, index: usize) -> Result<(Block, Gradient), Error> {
         let (range, against) = (self.blocks[index].clone(), self.against(index));
         let failed = |source| Error::Policy { step: shared.step, source };
         let forward = |samples: &[&Sample]| {
@@ -115,21 +115,16 @@ impl Batch<'_> {
     }
 
     /// The parts of group `g` with these rows.
-    fn evaluate(
-        &self,
-        shared: &Shared<'_>,
-        g: usize,
-        rows: &[Rows],
-    ) -> Result<Vec<cohort_core::objective::Evaluation>, Error> {
+    fn evaluate<L: Loss>(&self, shared: &Shared<'_, L>, g: usize, rows: &[Rows]) -> Result<Vec<Evaluation>, Error> {
         let group = self.see(g, rows, shared.old.map(|old| old[g].as_slice()));
-        shared.method.evaluate(g, &group, shared.survey).map_err(|source| Error::Method { step: shared.step, source })
+        shared.loss.evaluate(g, &group, shared.survey).map_err(|source| Error::Method { step: shared.step, source })
     }
 
     /// Which samples of group `g` will have a derivative, as far as can be told before their rows are computed.
-    fn guess(&self, shared: &Shared<'_>, g: usize) -> Vec<bool> {
+    fn guess<L: Loss>(&self, shared: &Shared<'_, L>, g: usize) -> Vec<bool> {
         let samples = &self.samples[g];
         let all = vec![true; samples.len()];
-        let rows: Vec<Rows> = match shared.method.scope() {
+        let rows: Vec<Rows> = match shared.loss.scope() {
             Scope::Batch => shared.surveyed[g].clone(),
             Scope::Action | Scope::Sequence | Scope::Group => samples.iter().map(|s| s.behaviour.clone()).collect(),
         };

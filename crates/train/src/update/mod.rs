@@ -17,7 +17,7 @@ pub use worker::Workers;
 use std::ops::Range;
 
 use cohort_core::{
-    Against, Comparison, Gradient, Method, Policy, PolicyError, RowGradients, RowSpec, Rows, Sample, Trajectory,
+    Against, Comparison, Gradient, Loss, Policy, PolicyError, RowGradients, RowSpec, Rows, Sample, Trajectory,
     advantage::Credit,
     metric::Metrics,
     objective::{Scope, Seen},
@@ -63,20 +63,20 @@ pub fn blocks_of(groups: usize, per_block: usize) -> Vec<Range<usize>> {
 }
 
 impl Batch<'_> {
-    /// The gradient of the method's objective. `old` holds the rows of the first pass over the batch; without it this
+    /// The gradient of a loss, a method's or another. `old` holds the rows of the first pass over the batch; without it this
     /// is the first pass, its own rows are the old ones, and every ratio is exactly 1.
     ///
     /// Weights and statistics are those of the whole batch, whatever the blocks are: where they depend on rows, all rows
     /// are computed first, without a tape.
-    pub fn pass(
+    pub fn pass<L: Loss>(
         &self,
         policy: &dyn Policy,
-        method: &Method,
+        loss: &L,
         old: Option<&[Vec<Rows>]>,
         division: Division,
         step: u64,
     ) -> Result<Passed, Error> {
-        let surveyed = match method.scope() {
+        let surveyed = match loss.scope() {
             Scope::Batch => match self.rows(policy, division.workers, step) {
                 Err(Error::Policy { source: source @ PolicyError::NotFinite { .. }, .. }) => {
                     return Ok(Passed::NotFinite(source.to_string()));
@@ -90,10 +90,10 @@ impl Batch<'_> {
         let unfit = |source| Error::Method { step, source };
         let batch: Vec<Vec<Seen<'_>>> =
             (0..self.samples.len()).map(|g| self.see(g, &surveyed[g], old.map(|old| old[g].as_slice()))).collect();
-        let survey = method.survey(&batch).map_err(unfit)?;
+        let survey = loss.survey(&batch).map_err(unfit)?;
         let sum = GradientSum::new(self.blocks.len());
         let shared =
-            Shared { policy, method, survey: &survey, surveyed: &surveyed, old, execution: division.execution(), step };
+            Shared { policy, loss, survey: &survey, surveyed: &surveyed, old, execution: division.execution(), step };
         let blocks = division.graphs().map("the training pass", self.blocks.len(), |index| {
             let (block, gradient) = self.block(&shared, index)?;
             sum.put(index, gradient);

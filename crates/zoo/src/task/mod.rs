@@ -5,6 +5,7 @@
 //! cannot be made as asked is refused. Items come with worked solutions for a supervised stage, which need not be right: how
 //! often they are, and in which habits they are written, is what a cold start takes over.
 
+mod bm25;
 mod catalogue;
 mod chains;
 mod circuits;
@@ -13,6 +14,7 @@ mod fractions;
 mod items;
 mod judging;
 mod lookup;
+mod pairs;
 mod queries;
 mod records;
 mod relevance;
@@ -24,6 +26,7 @@ pub use circuits::{Circuit, Circuits, Flaw};
 pub use fractions::Fractions;
 pub use judging::Judging;
 pub use lookup::{Lookup, Work};
+pub use pairs::Pairs;
 pub use queries::{Mistake, Queries, Question};
 pub use records::{Fault, Records};
 pub use relevance::{Asked, Relevance};

@@ -1,6 +1,6 @@
 //! `ndcg`: how good a ranking of documents is.
 
-use cohort_core::Outcome;
+use cohort_core::{Outcome, gain::ndcg};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -77,38 +77,22 @@ impl Pure for Ndcg {
             // Beyond 60 the gain of one document hides all others, and sums would overflow in the end.
             Gain::Exponential => r.min(60.0).exp2() - 1.0,
         };
-        let mut best: Vec<f64> = relevance.gains.values().map(|&r| gain(r)).collect();
-        best.sort_by(|a, b| b.total_cmp(a));
-        // Divided by the greatest first, so that no sum overflows.
-        let greatest = best.first().copied().unwrap_or(0.0);
-        if greatest <= 0.0 {
+        let best: Vec<f64> = relevance.gains.values().map(|&r| gain(r)).collect();
+        if best.iter().all(|gain| *gain <= 0.0) {
             return Ok(Outcome::Abstain.into());
         }
-        let ideal: f64 = best.iter().take(self.k).enumerate().map(|(i, g)| g / greatest * discount(i)).sum();
         let Some(text) = reading::part(self.tag.as_deref(), view.completion) else {
             return Ok(Outcome::scored(0.0).into());
         };
         let ranked = relevance.ranked(text, self.first);
-        let (mut sum, mut place) = (0.0, 0);
-        for tied in &ranked.gains {
-            if place >= self.k {
-                break;
-            }
-            let discounts: f64 = (place..(place + tied.len()).min(self.k)).map(discount).sum();
-            sum += tied.iter().map(|&r| gain(r) / greatest).sum::<f64>() * discounts / tied.len() as f64;
-            place += tied.len();
-        }
+        let gains: Vec<Vec<f64>> = ranked.gains.iter().map(|tied| tied.iter().map(|&r| gain(r)).collect()).collect();
+        let score = ndcg(&gains, &best, self.k).unwrap_or(0.0);
         let named: usize = ranked.gains.iter().map(Vec::len).sum();
-        Ok(Verdict::from(Outcome::scored((sum / ideal).clamp(0.0, 1.0)))
+        Ok(Verdict::from(Outcome::scored(score))
             .with("named", named)
             .with("unknown", ranked.unknown)
             .with("repeated", ranked.repeated))
     }
-}
-
-/// Of the place `i`, counted from 0.
-fn discount(i: usize) -> f64 {
-    1.0 / (i as f64 + 2.0).log2()
 }
 
 #[cfg(test)]

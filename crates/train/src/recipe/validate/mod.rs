@@ -4,6 +4,7 @@ mod check;
 mod method;
 mod policy;
 mod rollout;
+mod stages;
 
 use std::collections::BTreeMap;
 
@@ -21,11 +22,12 @@ use self::{
     method::{curriculum, group_size},
     policy::{policy, trained},
     rollout::{rollout, rows_at},
+    stages::{optimizer_of, score, stages, supervised, unaveraged},
 };
 use super::{
-    OptimizerConfig, Recipe, Reward, Source, Supervised, TaskSource,
+    OptimizerConfig, Recipe, Reward, Source, TaskSource,
     error::RecipeError,
-    low::{Low, ReferenceSection, StageName},
+    low::{Low, ReferenceSection},
 };
 use crate::evaluate::DevMetric;
 
@@ -39,7 +41,9 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
     let policy = policy(&check, low)?;
     let trained = trained(&check, low)?;
     let task = task(&check, low)?;
-    let supervised = supervised(&check, low)?;
+    let stages = stages(&check, low)?;
+    let supervised = supervised(&check, low, &stages)?;
+    let score = score(&check, low, &stages)?;
     let rollout = rollout(&check, low)?;
     let reward = reward(&check, low)?;
     let method = method(&source)?;
@@ -50,6 +54,7 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
     evaluation(&check, low)?;
     let has_reference = method.reads_reference() || method.objective.reads_kl_ref();
     average(&check, low, has_reference || low.curriculum.defer != Defer::None)?;
+    unaveraged(&check, low, &stages)?;
     let at = rows_at(&check, low, &rollout)?;
     let row_temperature = match at {
         RowsAt::One => 1.0,
@@ -59,7 +64,8 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
     low.eval.correct = Some(correct.clone());
     low.objective.at = Some(at);
     low.train.max_tokens = max_tokens;
-    low.stages = Some(supervised.iter().map(|_| StageName::Supervised).chain([StageName::Rl]).collect());
+    low.stages = Some(stages.clone());
+    low.score = score.as_ref().map(|score| score.section.clone());
     Ok(Recipe {
         name: low.name.clone(),
         about: low.about.clone(),
@@ -70,7 +76,9 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
         compute: low.policy.compute,
         prompts: low.policy.prompts,
         task,
+        stages,
         supervised,
+        score,
         rollout,
         reward,
         method,
@@ -146,51 +154,6 @@ fn max_tokens(check: &Check<'_>, low: &Low) -> Result<Option<u64>, RecipeError> 
         ),
         (claimed, given) => Ok(claimed.or(given)),
     }
-}
-
-fn supervised(check: &Check<'_>, low: &Low) -> Result<Option<Supervised>, RecipeError> {
-    let stages = low.stages.as_deref();
-    let hint = "stages = [\"rl\"] or stages = [\"supervised\", \"rl\"]";
-    match (stages, &low.supervised) {
-        (None | Some([StageName::Rl]), None) => return Ok(None),
-        (None | Some([StageName::Rl]), Some(_)) => {
-            return check.fail("supervised", "is given, and is no stage of the recipe", "a [supervised] section", hint);
-        }
-        (Some([StageName::Supervised, StageName::Rl]), _) => {}
-        (Some(_), _) => {
-            return check.fail(
-                "stages",
-                "must be the rl stage, or a supervised stage and then it",
-                "another order",
-                hint,
-            );
-        }
-    }
-    let section = low.supervised.clone().unwrap_or_default();
-    check.at_least("supervised.steps", section.steps as usize, 1, "the most steps of the stage")?;
-    check.at_least("supervised.batch_size", section.batch_size, 1, "rows a step")?;
-    check.at_least("supervised.save_every", section.save_every as usize, 1, "steps between checkpoints")?;
-    let optimizer = OptimizerConfig::from(&section);
-    optimizer_of(check, "supervised", &optimizer)?;
-    if let Some(until) = &section.until {
-        check.share("supervised.until.accuracy", until.accuracy)?;
-        check.at_least("supervised.until.check_every", until.check_every as usize, 1, "steps between checks")?;
-        check.at_least("supervised.until.prompts", until.prompts, 1, "dev prompts a check")?;
-    }
-    Ok(Some(Supervised { section, optimizer }))
-}
-
-/// The optimizer of a stage, whose keys stand in `section`.
-fn optimizer_of(check: &Check<'_>, section: &str, config: &OptimizerConfig) -> Result<(), RecipeError> {
-    check.finite_from(&format!("{section}.lr"), config.lr, 0.0)?;
-    check.above_zero(&format!("{section}.clip_norm"), config.clip_norm)?;
-    check.above_zero(&format!("{section}.eps"), config.eps)?;
-    check.finite_from(&format!("{section}.weight_decay"), config.weight_decay, 0.0)?;
-    if config.betas.iter().all(|b| (0.0..1.0).contains(b)) {
-        return Ok(());
-    }
-    let hint = "for example [0.9, 0.999]";
-    check.fail(&format!("{section}.betas"), "must both lie in [0, 1)", format!("{:?}", config.betas), hint)
 }
 
 fn reward(check: &Check<'_>, low: &Low) -> Result<Reward, RecipeError> {
