@@ -17,7 +17,6 @@ pub enum Needs {
     /// Nothing but its recipe.
     Recipe,
     Models,
-    Score,
     Soft,
     Agents,
     Experts,
@@ -33,7 +32,6 @@ impl Needs {
         match self {
             Needs::Recipe => "its run",
             Needs::Models => "reward models that the recipe trains",
-            Needs::Score => "a stage that trains a score from logits",
             Needs::Soft => "a sampler of soft tokens",
             Needs::Agents => "dialogues of several turns with an environment",
             Needs::Experts => "a sweep over mixtures of experts",
@@ -72,7 +70,7 @@ pub const SYSTEMS: [Listed; 69] = [
     system(14, "music-flamingo", "Music Flamingo", Needs::Audio),
     system(15, "trimpi", "TriMPI / PolicyRollout", Needs::Vision),
     system(16, "affordance-r1", "Affordance-R1", Needs::Vision),
-    system(17, "prorank", "ProRank", Needs::Score),
+    system(17, "prorank", "ProRank", Needs::Recipe),
     system(18, "g2rpo", "G2RPO", Needs::Flow),
     system(19, "motif", "MOTIF", Needs::Recipe),
     system(20, "viss-r1", "ViSS-R1 / Pretext-GRPO", Needs::Vision),

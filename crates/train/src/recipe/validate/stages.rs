@@ -9,7 +9,7 @@ use crate::recipe::{
 /// The stages in their order.
 pub(super) fn stages(check: &Check<'_>, low: &Low) -> Result<Vec<StageName>, RecipeError> {
     let stages = low.stages.clone().unwrap_or_else(|| vec![StageName::Rl]);
-    let hint = "any of supervised, rl and score, in this order: stages = [\"supervised\", \"rl\", \"score\"]";
+    let hint = "any of supervised, rl and score, in this order: for example stages = [\"supervised\", \"rl\"]";
     if stages.is_empty() {
         return check.fail("stages", "must name a stage", "none", hint);
     }
