@@ -114,7 +114,7 @@ impl ScoreLoss {
 
 /// The labels of a list, from the first trajectory of each candidate.
 fn labels(g: usize, group: &[Seen<'_>]) -> Result<Vec<f64>, MethodError> {
-    if group.len() % 2 != 0 {
+    if !group.len().is_multiple_of(2) {
         return Err(MethodError::unfit(Place::group(g), "trajectories", "two a candidate, yes and no", group.len()));
     }
     let of = |(t, seen): (usize, &Seen<'_>)| seen.trajectory.number(LABEL, Place::trajectory(g, t));

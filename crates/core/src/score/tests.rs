@@ -69,14 +69,14 @@ fn slopes_are_central_differences() {
     let scores = [(0.3, 0.0), (-1.1, 3.0), (0.9, 2.0), (0.2, 1.0), (-0.4, 2.0)];
     for loss in all() {
         let slopes = loss.of(&list(&scores)).unwrap().slopes;
-        for c in 0..scores.len() {
+        for (c, slope) in slopes.iter().enumerate() {
             let at = |step: f64| {
                 let mut moved = scores;
                 moved[c].0 += step;
                 loss.of(&list(&moved)).unwrap().loss
             };
             let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
-            assert!((difference - slopes[c]).abs() < 1e-8, "{loss:?} {c}: {difference} {}", slopes[c]);
+            assert!((difference - slope).abs() < 1e-8, "{loss:?} {c}: {difference} {slope}");
         }
     }
 }
