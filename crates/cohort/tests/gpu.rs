@@ -1,18 +1,18 @@
-//! A run whose policy is on a device: in a build with one (`.ci/gpu`).
+//! A run whose policy is on a device: in a build with `wgpu` (`.ci/gpu`).
 
 #[path = "suite/common/mod.rs"]
 mod common;
 
 use common::{Place, assert_same_run};
 
-const DEVICE: &str = "device=\"vulkan\"";
+const DEVICE: &str = "device=\"wgpu\"";
 
 #[test]
 fn a_run_on_a_device_learns_and_goes_on() {
     let place = Place::cold();
     let doctor = place.cohort(&["doctor", "--json"]).well().json();
     let devices = doctor["machine"]["devices"].as_array().or(doctor["devices"].as_array()).cloned();
-    assert!(devices.is_some_and(|devices| devices.contains(&"vulkan".into())), "{doctor}");
+    assert!(devices.is_some_and(|devices| devices.contains(&"wgpu".into())), "{doctor}");
     let summary = |run: &str, more: &[&str]| {
         place.train(run, more).well();
         place.json(&format!("{run}/summary.json"))
@@ -20,7 +20,7 @@ fn a_run_on_a_device_learns_and_goes_on() {
     let whole = summary("whole", &["--set", DEVICE]);
     assert_eq!((&whole["status"], &whole["steps"]), (&"complete".into(), &6.into()), "{whole}");
     let gap = whole["logp_gap_max"].as_f64().expect("a gap");
-    println!("a run on vulkan: the largest gap of sampler and trainer is {gap:.1e}");
+    println!("a run on wgpu: the largest gap of sampler and trainer is {gap:.1e}");
     assert!(gap <= 1e-5, "{whole}");
     // The processor's run of the same recipe: other roundings, the same course.
     let host = summary("host", &[]);
@@ -40,10 +40,10 @@ fn a_run_on_a_device_learns_and_goes_on() {
 fn what_is_not_run_on_a_device_is_refused() {
     let place = Place::new();
     for (key, said) in [
-        ("policy.compute=\"bf16\"", "`policy.compute` is not known to vulkan"),
+        ("policy.compute=\"bf16\"", "`policy.compute` is not known to wgpu"),
         ("objective.kl={coefficient=0.05,estimator=\"exact\"}", "exact divergence"),
     ] {
         place.train("run", &["--set", DEVICE, "--set", key]).failed(2, &[said]);
     }
-    place.train("run", &["--set", "device=\"vulkan:97\""]).failed(2, &["`device`", "vulkan:97"]);
+    place.train("run", &["--set", "device=\"wgpu:97\""]).failed(2, &["`device`", "wgpu:97"]);
 }
