@@ -8,7 +8,7 @@ use cohort_env::{
     Codec, CodecError, Item, Limits, Task, TaskError, View,
     verifier::{Means, Verdict, VerifierConfig, judge_one},
 };
-use cohort_zoo::task::{Asked, Catalogue, Circuits, Fault, Mistake, Queries, Records, Relevance, Screening};
+use cohort_zoo::task::{Asked, Catalogue, Circuits, Fault, Mistake, Queries, Records, Relevance, Screening, Thought};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -183,12 +183,13 @@ proptest! {
 
     #[test]
     fn relevances_hold_their_laws(
-        is_order in any::<bool>(), most in 1usize..5, right in 0.0..1.0f64, unreadable in 0.0..1.0f64, untagged in 0.0..1.0f64,
+        is_order in any::<bool>(), is_scanned in any::<bool>(), most in 1usize..5, right in 0.0..1.0f64, unreadable in 0.0..1.0f64, untagged in 0.0..1.0f64,
         seed in any::<u64>(),
     ) {
         let form = if is_order { Asked::Order } else { Asked::Scores };
+        let thought = if is_scanned { Thought::Scan } else { Thought::None };
         let config = Relevance {
-            train: 200, dev: 20, test: 40, seed, form, documents: [1.max(most - 1), most], right, unreadable, untagged, ..Relevance::default()
+            train: 200, dev: 20, test: 40, seed, form, thought, documents: [1.max(most - 1), most], right, unreadable, untagged, ..Relevance::default()
         };
         let task = config.build(&Bytes, Limits::NONE).unwrap();
         prop_assert_eq!(sizes(&task), [200, 20, 40]);
@@ -212,7 +213,15 @@ proptest! {
             let solution = column(item, "solution");
             let inner = tag(solution, "answer");
             tagged += usize::from(inner.is_some());
-            let Ok(said) = serde_json::from_str::<Value>(inner.unwrap_or(solution)) else { continue };
+            let behind = match (thought, solution.strip_prefix("<think>").and_then(|rest| rest.split_once("</think>"))) {
+                (Thought::Scan, Some((scan, behind))) => {
+                    prop_assert_eq!(scan, scanned(&item.prompt));
+                    behind
+                }
+                (Thought::None, None) => solution,
+                (_, found) => return Err(TestCaseError::fail(format!("{thought:?}: {found:?}"))),
+            };
+            let Ok(said) = serde_json::from_str::<Value>(inner.unwrap_or(behind)) else { continue };
             if let Some(said) = said.as_object() {
                 let said: Vec<i64> = said.values().map(|n| n.as_i64().unwrap()).collect();
                 prop_assert_eq!(said.len(), worth.len());
@@ -260,6 +269,23 @@ fn worths(prompt: &str) -> Vec<i64> {
     documents.iter().map(worth).collect()
 }
 
+/// The scan of a prompt's documents, where the best so far is the last one that beat all before it.
+fn scanned(prompt: &str) -> String {
+    let mut parts = prompt.split('|');
+    let query = parts.next().unwrap();
+    let (mut looks, mut best) = (Vec::new(), None);
+    for (index, document) in parts.enumerate() {
+        let (letters, number) = document.split_at(document.len() - 1);
+        let beats = |than: &str| if query.ends_with('+') { number > than } else { number < than };
+        if best.is_none_or(|(_, than)| beats(than)) {
+            best = Some((index + 1, number));
+        }
+        let shared = letters.chars().filter(|c| query.contains(*c)).count();
+        looks.push(format!("{}{document}:{shared},{}", index + 1, best.unwrap().0));
+    }
+    looks.join("|")
+}
+
 /// Frozen: what a recipe trains on does not change by itself.
 #[test]
 fn one_item_of_each_is_what_it_was() {
@@ -274,6 +300,7 @@ fn one_item_of_each_is_what_it_was() {
     let scores =
         Relevance { train: 1, dev: 0, test: 0, seed: 7, unreadable: 0.0, untagged: 0.0, ..Relevance::default() };
     let order = Relevance { form: Asked::Order, ..scores.clone() };
+    let scan = Relevance { thought: Thought::Scan, ..scores.clone() };
     let queries = Queries { train: 1, dev: 0, test: 0, seed: 7, right: 1.0, ..Queries::default() };
     let circuits = Circuits { train: 1, dev: 0, test: 0, seed: 7, right: 1.0, ..Circuits::default() };
     let found = [
@@ -283,6 +310,7 @@ fn one_item_of_each_is_what_it_was() {
         first(renamed.build(&Bytes, Limits::NONE)),
         first(scores.build(&Bytes, Limits::NONE)),
         first(order.build(&Bytes, Limits::NONE)),
+        first(scan.build(&Bytes, Limits::NONE)),
         first(queries.build(&Bytes, Limits::NONE)),
         first(circuits.build(&Bytes, Limits::NONE)),
     ];
@@ -295,6 +323,7 @@ fn one_item_of_each_is_what_it_was() {
             r#"pos=fdd x=cec ref.sum=no ref.ok=yes {"pos":"fdd","key":"cec","ref":{"sum":false,"ok":true}}"#,
             r#"af+|acf7|abf8|cef4 <answer>{"1":2,"2":3,"3":2}</answer>"#,
             "af+|acf7|abf8|cef4 <answer>[2,1,3]</answer>",
+            r#"af+|acf7|abf8|cef4 <think>1acf7:2,1|2abf8:2,2|3cef4:1,2</think><answer>{"1":2,"2":3,"3":2}</answer>"#,
             "team(day,year,size) boat(area,rank,code)|year if day under 6 \
              <reasoning>\nteam\n</reasoning>\n<answer>\nSELECT year FROM team WHERE day<6\n</answer>",
             "b=xor e f module TopModule(input e,f,output b);assign b=e^f;endmodule",

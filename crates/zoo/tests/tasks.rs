@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use cohort_env::{Codec, CodecError, Fault, Item, Limits, Split, Task, TaskError};
-use cohort_zoo::task::{Chains, Form, Fractions, Judging, Level, Lookup, Operator, Rounds, Share, Shown, Style, Work};
+use cohort_zoo::task::{
+    Chains, Facts, Form, Fractions, Judging, Keys, Level, Lookup, Operator, Rounds, Share, Shown, Style, Work,
+};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -385,6 +387,64 @@ fn every_split_has_of_every_level_its_share() {
     // Splits are mixed, so that the front of one is a sample of it.
     let front = task.train[..100].iter().filter(|item| column(item, "level") == "easy").count();
     assert!(is_share(front, 100, 0.75), "{front}");
+}
+
+#[test]
+fn facts_are_asked_for_by_the_keys_that_were_learned() {
+    let facts = Facts { count: 300, dev: 40, test: 60, letters: 2, digits: 2, keys: Keys::Learned };
+    let build = |facts| chains(&Chains { train: 100, dev: 10, test: 20, facts: Some(facts), ..Chains::default() });
+    let task = build(facts.clone());
+    assert_eq!((task.train.len(), task.dev.len(), task.test.len()), (400, 50, 80));
+    let of = |items: &[Item]| -> BTreeMap<String, String> {
+        let facts = items.iter().filter(|item| column(item, "level") == "facts");
+        facts.map(|item| (item.prompt.clone(), column(item, "answer").to_owned())).collect()
+    };
+    let [train, dev, test] = [&task.train, &task.dev, &task.test].map(|items| of(items));
+    assert_eq!([train.len(), dev.len(), test.len()], [300, 40, 60], "no key comes twice in a split");
+    assert!(dev.iter().chain(&test).all(|(key, value)| train.get(key) == Some(value)), "what is asked was learned");
+    assert!(dev.keys().all(|key| !test.contains_key(key)));
+    for item in all(&task).filter(|item| column(item, "level") == "facts") {
+        let (key, answer) = (item.prompt.strip_suffix('=').unwrap(), column(item, "answer"));
+        assert!(key.len() == 2 && key.bytes().all(|b| b.is_ascii_lowercase()), "{key}");
+        assert!((10..100).contains(&answer.parse::<u32>().unwrap()), "{answer}");
+        assert_eq!(tagged(column(item, "solution")), Some(answer));
+        assert_eq!((column(item, "style"), &item.columns["operands"]), ("facts", &Value::from(0)));
+    }
+    // No value is favoured, and none follows from its key.
+    assert!(train.values().collect::<HashSet<_>>().len() > 80);
+    // The expressions are those that there are without a table.
+    let plain = chains(&Chains { train: 100, dev: 10, test: 20, ..Chains::default() });
+    let sums = |task: &Task| {
+        let sums = all(task).filter(|item| column(item, "level") != "facts").map(|item| item.prompt.clone());
+        sums.collect::<HashSet<_>>()
+    };
+    assert_eq!(sums(&task), sums(&plain));
+    // Other keys have no item to learn from, and the table is the same.
+    let other = build(Facts { keys: Keys::Others, ..facts });
+    assert_eq!(of(&other.train), train);
+    let asked: Vec<String> = of(&other.dev).into_keys().chain(of(&other.test).into_keys()).collect();
+    assert!(asked.len() == 100 && asked.iter().all(|key| !train.contains_key(key)));
+}
+
+#[test]
+fn a_table_that_cannot_be_is_refused() {
+    let refused = |facts: Facts, key: &str| {
+        let config = Chains { facts: Some(facts), ..Chains::default() };
+        match config.build(&Bytes, Limits::NONE) {
+            Err(TaskError::Refused { key: got, .. }) => assert_eq!(got, key),
+            other => panic!("{key}: {other:?}"),
+        }
+    };
+    refused(Facts { count: 0, ..Facts::default() }, "task.chains.facts.count");
+    refused(Facts { count: 300, ..Facts::default() }, "task.chains.facts.test");
+    refused(Facts { letters: 0, ..Facts::default() }, "task.chains.facts.letters");
+    refused(Facts { letters: 2, ..Facts::default() }, "task.chains.facts.letters");
+    refused(Facts { digits: 7, ..Facts::default() }, "task.chains.facts.digits");
+    let both = Chains { facts: Some(Facts::default()), shown: Some(Shown::default()), ..Chains::default() };
+    assert!(matches!(both.check(), Err(TaskError::Refused { key, .. }) if key == "task.chains.facts"));
+    let levels = vec![Level { name: "facts".into(), ..Level::default() }];
+    let named = Chains { facts: Some(Facts::default()), levels, ..Chains::default() };
+    assert!(matches!(named.check(), Err(TaskError::Refused { key, .. }) if key == "task.chains.levels.name"));
 }
 
 #[test]

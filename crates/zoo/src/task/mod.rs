@@ -21,7 +21,7 @@ mod relevance;
 mod screening;
 
 pub use catalogue::Catalogue;
-pub use chains::{Chains, Form, Level, Operator, Rounds, Share, Shown, Style, What};
+pub use chains::{Chains, Facts, Form, Keys, Level, Operator, Rounds, Share, Shown, Style, What};
 pub use circuits::{Circuit, Circuits, Flaw};
 pub use fractions::Fractions;
 pub use judging::Judging;
@@ -29,5 +29,5 @@ pub use lookup::{Lookup, Work};
 pub use pairs::Pairs;
 pub use queries::{Mistake, Queries, Question};
 pub use records::{Fault, Records};
-pub use relevance::{Asked, Relevance};
+pub use relevance::{Asked, Relevance, Thought};
 pub use screening::Screening;

@@ -2,7 +2,8 @@
 //!
 //! Prompt `ac+|abd4|ace7|bde1`: a query for the letters a and c, which likes great numbers (`-` for small ones), and three documents with their letters and
 //! a number each. A document is worth a point for each letter of the query that it has, and one more where its number is the greatest (least) of the
-//! group: no document tells that by itself. Solution `<answer>{"1":1,"2":3,"3":0}</answer>`, or as an order `<answer>[2,1,3]</answer>`.
+//! group: no document tells that by itself. Solution `<answer>{"1":1,"2":3,"3":0}</answer>`, or as an order `<answer>[2,1,3]</answer>`, behind a look at each
+//! document where the recipe asks for one.
 
 use cohort_core::Stream;
 use cohort_env::{Codec, Limits, Task, TaskError};
@@ -29,6 +30,8 @@ pub struct Relevance {
     pub seed: u64,
     /// What is asked for.
     pub form: Asked,
+    /// What stands before it.
+    pub thought: Thought,
     /// The fewest and the most documents of a query, equally often; 1 and 1 asks about single documents.
     pub documents: [usize; 2],
     /// Letters that there are, from a on.
@@ -57,6 +60,19 @@ pub enum Asked {
     Order,
 }
 
+/// What stands before the scores or the order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Thought {
+    /// Nothing.
+    #[default]
+    None,
+    /// The documents in turn, each with how many of the query's letters it has and the best document so far, by its number:
+    /// `<think>1abd4:1,1|2ace7:2,2|3bde1:0,2</think>`. It is always right, so that what is wrong is in the scores. A policy of two layers learns it
+    /// in some hundred steps, since every token is near what it depends on.
+    Scan,
+}
+
 impl Default for Relevance {
     fn default() -> Self {
         Self {
@@ -65,6 +81,7 @@ impl Default for Relevance {
             test: 512,
             seed: 0,
             form: Asked::Scores,
+            thought: Thought::None,
             documents: [3, 4],
             letters: 6,
             wanted: 2,
@@ -176,9 +193,13 @@ impl Relevance {
         if draw.chance(self.unreadable) {
             text.pop();
         }
+        let thought = match self.thought {
+            Thought::None => String::new(),
+            Thought::Scan => format!("<think>{}</think>", question.scan()),
+        };
         let solution = match draw.chance(self.untagged) {
-            true => text,
-            false => format!("<answer>{text}</answer>"),
+            true => format!("{thought}{text}"),
+            false => format!("{thought}<answer>{text}</answer>"),
         };
         let by_document: Map<String, Value> = (1..)
             .zip(&relevance)
@@ -208,18 +229,36 @@ impl Question {
         format!("{}{sense}|{}", letters(&self.wanted), documents.join("|"))
     }
 
+    /// How many of the query's letters a document has.
+    fn shared(&self, held: &[usize]) -> u64 {
+        held.iter().filter(|letter| self.wanted.contains(letter)).count() as u64
+    }
+
+    /// The index of the greatest, or least, number among the first `count` documents.
+    fn best_of(&self, count: usize) -> Option<usize> {
+        let numbers = self.documents[..count].iter().map(|(_, number)| *number).enumerate();
+        let best = match self.sense {
+            Sense::Great => numbers.max_by_key(|(_, number)| *number),
+            Sense::Small => numbers.min_by_key(|(_, number)| *number),
+        };
+        best.map(|(index, _)| index)
+    }
+
     /// What each document is worth.
     fn relevance(&self) -> Vec<u64> {
-        let numbers = self.documents.iter().map(|(_, number)| *number);
-        let best = match self.sense {
-            Sense::Great => numbers.max(),
-            Sense::Small => numbers.min(),
+        let best = self.best_of(self.documents.len());
+        let worth =
+            |(index, (held, _)): (usize, &(Vec<usize>, u64))| self.shared(held) + u64::from(Some(index) == best);
+        self.documents.iter().enumerate().map(worth).collect()
+    }
+
+    /// A look at each document: its letters that are asked for, and which is the best so far.
+    fn scan(&self) -> String {
+        let look = |(index, (held, number)): (usize, &(Vec<usize>, u64))| {
+            let best = self.best_of(index + 1).map_or(0, |best| best + 1);
+            format!("{}{}{number}:{},{best}", index + 1, letters(held), self.shared(held))
         };
-        let worth = |(held, number): &(Vec<usize>, u64)| {
-            let shared = held.iter().filter(|letter| self.wanted.contains(letter)).count() as u64;
-            shared + u64::from(Some(*number) == best)
-        };
-        self.documents.iter().map(worth).collect()
+        self.documents.iter().enumerate().map(look).collect::<Vec<_>>().join("|")
     }
 }
 

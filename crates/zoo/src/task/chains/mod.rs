@@ -4,6 +4,7 @@
 //! solutions are written.
 
 mod expression;
+mod facts;
 mod rounds;
 mod shown;
 mod style;
@@ -21,6 +22,7 @@ use super::{
 };
 use expression::Expression;
 pub use expression::Operator;
+pub use facts::{Facts, Keys};
 pub use rounds::Rounds;
 pub use shown::{Shown, What};
 pub use style::{Form, Style};
@@ -57,6 +59,9 @@ pub struct Chains {
     /// Train items that are one round of several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rounds: Option<Rounds>,
+    /// A table to be known by heart, beside the expressions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Facts>,
 }
 
 /// A kind of expression.
@@ -120,6 +125,7 @@ impl Default for Chains {
             styles: vec![Style::default()],
             shown: None,
             rounds: None,
+            facts: None,
         }
     }
 }
@@ -143,6 +149,15 @@ impl Chains {
         self.styles.iter().try_for_each(Style::check)?;
         self.shown.iter().try_for_each(Shown::check)?;
         self.rounds.iter().try_for_each(Rounds::check)?;
+        self.facts.iter().try_for_each(Facts::check)?;
+        if self.facts.is_some() && (self.shown.is_some() || self.rounds.is_some()) {
+            let hint = "a fact has no steps to show, and no rounds; leave one of them out";
+            return Err(refused("task.chains.facts".into(), "contradicts `shown` and `rounds`", "both", hint));
+        }
+        if let Some(level) = self.levels.iter().find(|level| self.facts.is_some() && level.name == facts::NAME) {
+            let hint = "the level of what `facts` asks has that name";
+            return Err(refused("task.chains.levels.name".into(), "must be another", &level.name, hint));
+        }
         for (split, n) in sizes.into_iter().enumerate() {
             if n > 0 && self.levels.iter().map(|level| level.share.of(split)).sum::<f64>() <= 0.0 {
                 let key = format!("task.chains.levels.share.{}", SPLITS[split]);
@@ -156,23 +171,26 @@ impl Chains {
         Ok(())
     }
 
-    /// The splits share no prompt. A split has of each level its share, to the item.
+    /// The splits share no prompt but those of `facts`. A split has of each level its share, to the item.
     ///
     /// # Errors
-    /// Those of [`Chains::check`]; a level without enough expressions; a tokenizer or a model that cannot hold an item.
+    /// Those of [`Chains::check`]; a level without enough expressions, a table without enough keys; a tokenizer or a model that cannot hold an item.
     pub fn build(&self, codec: &dyn Codec, limits: Limits) -> Result<Task, TaskError> {
         self.check()?;
         let expressions = self.expressions()?;
         let stream = Stream::new(self.seed, "chains/solutions");
         let mut index = 0;
         let [train, dev, test] = expressions;
-        let made = [(Use::Learn, train), (Use::Judge, dev), (Use::Judge, test)].map(|(of, split)| {
+        let mut made = [(Use::Learn, train), (Use::Judge, dev), (Use::Judge, test)].map(|(of, split)| {
             let made = split.into_iter().map(|(level, expression)| {
                 index += 1;
                 self.made(of, level, &expression, &mut Draw::of(stream.dice(index, 0, 0)))
             });
-            made.collect()
+            made.collect::<Vec<Made>>()
         });
+        if let Some(facts) = &self.facts {
+            made.iter_mut().zip(facts.items(self.seed)?).for_each(|(split, facts)| split.extend(facts));
+        }
         items::task("chains", made, self.seed, codec, limits)
     }
 
