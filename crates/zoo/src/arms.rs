@@ -5,7 +5,7 @@
 use toml::{Table, Value};
 
 use crate::{
-    claim::{Budget, Claim, Trials},
+    claim::{Budget, Claim, Compares, Trials},
     dotted::{get, set},
 };
 
@@ -15,6 +15,8 @@ pub const MOST_TUNED: usize = 3;
 pub const MOST_SEEDS: u64 = 12;
 /// Sections that a base recipe may have: the method's.
 pub const METHOD_SECTIONS: [&str; 4] = ["advantage", "objective", "weight", "curriculum"];
+/// What of a policy a study must not switch: the same items must be the same tokens, and seeds are the study's.
+const SAME_OF_POLICIES: [&str; 3] = ["policy.new.tokenizer", "policy.new.positions", "policy.new.seed"];
 /// In a text of the method arm: the baseline's run directory of the same seed.
 pub const BASELINE_DIRECTORY: &str = "{baseline}";
 
@@ -126,6 +128,9 @@ fn check(claim: &Claim, method: &Table) -> Result<(), ArmsError> {
     if claim.switch.is_empty() {
         return refuse("claim.switch", "must say what the baseline lacks", "no key", "KEY = the baseline's value");
     }
+    if claim.compares == Compares::Policies {
+        study(claim, method)?;
+    }
     budget(claim, method)?;
     if claim.tuned.len() > MOST_TUNED {
         let hint = "tune a learning rate, and a coefficient of one arm's own";
@@ -171,6 +176,44 @@ fn check(claim: &Claim, method: &Table) -> Result<(), ArmsError> {
             format!("{method} of the method and {baseline} of the baseline"),
             hint,
         );
+    }
+    Ok(())
+}
+
+/// A study's policies learn from the same items in the same order, by as many updates, and by a rate that may be tuned.
+fn study(claim: &Claim, method: &Table) -> Result<(), ArmsError> {
+    let is_of_policy = |key: &String| key.starts_with("policy.new.") && !SAME_OF_POLICIES.contains(&key.as_str());
+    if let Some((key, value)) = claim.switch.iter().find(|(key, _)| !is_of_policy(key)) {
+        let hint = "a study switches what its policies are, such as policy.new.experts.count; methods are compared without claim.compares";
+        return refuse(
+            &format!("claim.switch.\"{key}\""),
+            "must be of policy.new, but for its tokenizer, its positions and its seed",
+            value,
+            hint,
+        );
+    }
+    if let Some(key) = claim.tuned.keys().find(|key| !key.starts_with("train.") && *key != "supervised.lr") {
+        let hint = "policies of a study have the same items and updates before the rl stage";
+        return refuse("claim.tuned", "must be supervised.lr or of train in a study", key, hint);
+    }
+    for key in ["policy.new", "supervised"] {
+        if !get(method, key).is_some_and(Value::is_table) {
+            return refuse(
+                key,
+                "must be there in a study",
+                "nothing",
+                "its policies are new, and have cold starts of their own",
+            );
+        }
+    }
+    for (key, hint) in [
+        ("supervised.until", "both policies have as many updates: give supervised.steps alone"),
+        ("supervised.seed", "the seed of a run is that of its supervised stage: leave it out"),
+        ("policy.new.seed", "the seed of a run is that of its weights: leave it out"),
+    ] {
+        if let Some(value) = get(method, key) {
+            return refuse(key, "contradicts claim.compares = \"policies\"", value, hint);
+        }
     }
     Ok(())
 }
@@ -409,6 +452,59 @@ mod tests {
         assert_eq!(method.len(), 2);
         assert_eq!(method[1][0], ("rollout.strategy.hints.levels".to_owned(), Value::Integer(2)));
         assert_eq!(trials(&claim, Trials::baseline).len(), 2);
+    }
+
+    /// Two policies under one method.
+    const STUDY: &str = r#"
+        [policy.new]
+        inner = 64
+        experts = { count = 8, top_k = 2, inner = 16 }
+        [supervised]
+        steps = 100
+        lr = 1e-3
+        [train]
+        lr = 1e-4
+        steps = 9
+        [claim]
+        text = "More experts know more."
+        metric = "greedy/facts"
+        effect = 0.05
+        tokens = 1000
+        compares = "policies"
+        [claim.switch]
+        "policy.new.experts.count" = 2
+    "#;
+
+    #[test]
+    fn policies_of_a_study_differ_in_what_they_are_and_in_no_more() {
+        let arms = arms(STUDY).unwrap();
+        assert_eq!(get(&arms.baseline, "policy.new.experts.count"), Some(&Value::Integer(2)));
+        assert_eq!(get(&arms.plain, "policy.new.experts.count"), Some(&Value::Integer(2)));
+        assert_eq!(arms.method["supervised"], arms.baseline["supervised"]);
+        let seeds = claim(&table(STUDY)).compares.keys_of_seed(4);
+        assert_eq!(seeds, ["policy.new.seed=4", "supervised.seed=4"]);
+        let switch = "\"policy.new.experts.count\" = 2";
+        for other in ["train.lr", "policy.new", "policy.new.tokenizer", "policy.new.seed", "supervised.steps", "task"] {
+            let parts = ["`claim.switch.\"", other, "must be of policy.new"];
+            refused(STUDY, switch, &format!("{switch}\n\"{other}\" = 2e-4"), &parts);
+        }
+        let tuned = |key: &str| {
+            format!("{switch}\n[claim.tuned.\"{key}\"]\ntrials = [1e-3, 100]\nmethod = 1e-3\nbaseline = 100")
+        };
+        assert!(self::arms(&STUDY.replace(switch, &tuned("supervised.lr"))).is_ok());
+        refused(
+            STUDY,
+            switch,
+            &tuned("supervised.steps"),
+            &["must be supervised.lr or of train", "got supervised.steps"],
+        );
+        refused(STUDY, "[supervised]\n", "[other]\n", &["`supervised` must be there in a study"]);
+        refused(STUDY, "[policy.new]\n", "[policy.old]\n", &["`policy.new` must be there in a study"]);
+        refused(STUDY, "steps = 100", "until = { accuracy = 0.1 }", &["`supervised.until` contradicts claim.compares"]);
+        refused(STUDY, "steps = 100", "seed = 1", &["`supervised.seed` contradicts claim.compares"]);
+        refused(STUDY, "inner = 64", "seed = 1", &["`policy.new.seed` contradicts claim.compares"]);
+        // Of methods nothing of this holds.
+        assert!(self::arms(&STUDY.replace("compares = \"policies\"", "").replace("steps = 100", "seed = 1")).is_ok());
     }
 
     #[test]

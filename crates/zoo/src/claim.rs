@@ -26,6 +26,13 @@ pub struct Claim {
     pub kind: Kind,
     /// The smallest effect that counts, in the metric's unit; above 0.
     pub effect: f64,
+    /// Whether the arms are two methods on one policy, or two policies under one method.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub compares: Compares,
+    /// What is told beside the metric, before and after the rl stage, and judges nothing: numbers of the evaluation, or metrics of its first and
+    /// last step (`router_load_balance`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<String>,
     /// What both arms have the same of.
     #[serde(default, skip_serializing_if = "is_default")]
     pub budget: Budget,
@@ -93,6 +100,28 @@ pub enum Kind {
     Better,
     /// The method is not worse by `effect` or more.
     NoWorse,
+}
+
+/// What the arms are two of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Compares {
+    /// Methods: both arms, and all seeds, start from one cold start.
+    #[default]
+    Methods,
+    /// Policies, a study: the switch is of `policy.new`, and either policy has a cold start of its own for every seed, from the same items in the same
+    /// order and as many updates. The seed of a run is that of its weights and of its supervised stage too, so that seeds are whole repetitions.
+    Policies,
+}
+
+impl Compares {
+    /// Keys of a run with this seed, over its arm's.
+    pub fn keys_of_seed(self, seed: u64) -> Vec<String> {
+        match self {
+            Compares::Methods => Vec::new(),
+            Compares::Policies => vec![format!("policy.new.seed={seed}"), format!("supervised.seed={seed}")],
+        }
+    }
 }
 
 /// What both arms have the same of.
@@ -307,6 +336,10 @@ mod tests {
         assert_eq!((claim.control.name(), claim.control.against()), ("permuted", Against::ColdStart));
         assert_eq!(claim.control.set()["reward.control"].as_str(), Some("permuted"));
         assert_eq!((claim.prefer, claim.budget), (Prefer::Higher, Budget::Tokens));
+        assert_eq!((claim.compares, claim.compares.keys_of_seed(3)), (Compares::Methods, Vec::new()));
+        // What claims were before there were studies: their sums stay.
+        let text = toml::to_string(&claim).unwrap();
+        assert!(!text.contains("compares") && !text.contains("beside"), "{text}");
     }
 
     #[test]
@@ -315,6 +348,7 @@ mod tests {
         for (line, word) in [
             ("effekt = 1", "effekt"),
             ("kind = \"equal\"", "equal"),
+            ("compares = \"tasks\"", "policies"),
             ("control = \"shuffled\"", "permuted"),
             ("control = { named = \"a\", set = {}, keys = 1 }", "permuted"),
             ("up_to = { seeds = 9, while = \"close\" }", "close"),

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use crate::{
     Claim, ResultLine, System, Verdict,
-    claim::{Budget, Kind},
+    claim::{Budget, Compares, Kind},
+    results::OfArms,
     table::{Entry, difference, number, words},
 };
 
@@ -60,7 +61,7 @@ fn claims(text: &mut String, system: &System, claim: &Claim) {
         text,
         "\n## Claims\n\nThe paper: {}\n\nOurs: {}\n\n\
          - metric: `{}` on the test split, {} is better; the method is {what} d = {}\n\
-         - baseline: the same recipe with these keys, which makes it `recipes/base/{}.toml` with this task\n\n```toml\n{}```\n\n\
+         - baseline: the same recipe with these keys, which makes it `recipes/base/{}.toml` with this task{}\n\n```toml\n{}```\n\n\
          - budget: {budget}\n- seeds: {}{}\n- control: {}\n",
         system.paper,
         claim.text,
@@ -71,6 +72,11 @@ fn claims(text: &mut String, system: &System, claim: &Claim) {
         },
         number(claim.effect),
         claim.base,
+        match claim.compares {
+            Compares::Methods => "",
+            Compares::Policies =>
+                "; a study of two policies, each with a cold start of its own for every seed, from the same items and by as many updates",
+        },
         switch(claim),
         claim.seeds,
         claim.up_to.map_or(String::new(), |up_to| format!(", up to {} as long as it is inconclusive", up_to.seeds)),
@@ -125,6 +131,7 @@ fn results(text: &mut String, claim: &Claim, line: &ResultLine, corrected: Optio
         if shown.is_empty() { "not run".to_owned() } else { shown.join(", ") },
         if control.exposed { ": it shows what the claim says, so the claim is invalid" } else { "" }
     );
+    beside(text, line);
     let sum = |tokens: &[u64]| tokens.iter().sum::<u64>();
     let _ = writeln!(
         text,
@@ -137,6 +144,22 @@ fn results(text: &mut String, claim: &Claim, line: &ResultLine, corrected: Optio
     );
     if claim.metric != line.metric || claim.effect != line.effect || claim.kind != line.kind {
         text.push_str("\nThe claim was changed after this result.\n");
+    }
+}
+
+/// What the claim has told beside its metric, as means over the seeds.
+fn beside(text: &mut String, line: &ResultLine) {
+    if line.beside.is_empty() {
+        return;
+    }
+    text.push_str(
+        "\nBeside it, means over the seeds before and after the rl stage:\n\n| number | method, before | after | baseline, before | after |\n|---|---|---|---|---|\n",
+    );
+    let mean =
+        |pairs: &[[f64; 2]], at: usize| number(pairs.iter().map(|pair| pair[at]).sum::<f64>() / pairs.len() as f64);
+    for (name, OfArms { method, baseline }) in &line.beside {
+        let [a, b, c, d] = [mean(method, 0), mean(method, 1), mean(baseline, 0), mean(baseline, 1)];
+        let _ = writeln!(text, "| `{}` | {a} | {b} | {c} | {d} |", cell(name));
     }
 }
 
@@ -236,7 +259,20 @@ mod tests {
         ] {
             assert!(text.contains(part), "no `{part}` in\n{text}");
         }
-        assert!(!text.contains("was changed"));
+        assert!(!text.contains("was changed") && !text.contains("Beside it") && !text.contains("a study"));
+    }
+
+    #[test]
+    fn a_study_says_so_and_tells_what_stands_beside_its_metric() {
+        let mut entry = entry();
+        if let (Some((_, claim)), Some(line)) = (&mut entry.recipe, &mut entry.line) {
+            claim.compares = Compares::Policies;
+            let pairs = OfArms { method: vec![[0.1, 0.4], [0.2, 0.6]], baseline: vec![[0.25, 0.5]] };
+            line.beside.insert("greedy/sums".to_owned(), pairs);
+        }
+        let text = page(&entry, None).unwrap();
+        assert!(text.contains("a study of two policies, each with a cold start of its own"), "{text}");
+        assert!(text.contains("| `greedy/sums` | 0.15 | 0.5 | 0.25 | 0.5 |"), "{text}");
     }
 
     #[test]

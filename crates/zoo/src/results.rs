@@ -49,6 +49,9 @@ pub struct ResultLine {
     pub steps: OfArms<u64>,
     /// Every number of the evaluations on the test split after training.
     pub evaluations: OfArms<BTreeMap<String, f64>>,
+    /// What `claim.beside` names: before and after the rl stage, one pair a seed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub beside: BTreeMap<String, OfArms<[f64; 2]>>,
 }
 
 fn is_false(value: &bool) -> bool {
@@ -188,6 +191,7 @@ pub(crate) mod tests {
             before: vec![0.2; method.len()],
             steps: OfArms::default(),
             evaluations: OfArms::default(),
+            beside: BTreeMap::new(),
         }
     }
 
@@ -206,7 +210,8 @@ pub(crate) mod tests {
         let order =
             "name verdict metric method baseline difference minutes tokens seeds recipe_hash claim_hash commit machine";
         assert_eq!(keys.join(" "), order);
-        assert!(text.contains("\"verdict\":\"reproduced\"") && !text.contains("trial"), "{text}");
+        assert!(text.contains("\"verdict\":\"reproduced\""), "{text}");
+        assert!(!text.contains("trial") && !text.contains("beside"), "{text}");
         assert_eq!(read_lines::<ResultLine>(&format!("{text}\n\n{text}\n")).unwrap(), [line.clone(), line]);
     }
 

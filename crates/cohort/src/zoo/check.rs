@@ -1,5 +1,5 @@
 //! What is held before the runs of a claim: that the baseline arm is, to the bit, the plain recipe that the claim names, and
-//! that the evaluation makes the claim's metric.
+//! that the runs make the claim's metric and what it names beside it.
 
 use std::{fs, path::Path};
 
@@ -9,7 +9,7 @@ use super::{
     case::Case,
     error::ZooError,
     jobs::{Job, Pool},
-    outcome::{metric, numbers},
+    outcome::{metric, numbers, told},
 };
 
 /// Steps that both recipes run.
@@ -22,11 +22,12 @@ const LOGS: [&str; 3] = ["metrics.jsonl", "rollouts.jsonl", "score.jsonl"];
 /// the cold start that all runs share.
 ///
 /// # Errors
-/// A file that differs; a metric that the evaluation does not make.
+/// A file that differs; a metric that the evaluation does not make, or a number beside it that nothing does.
 pub fn hold_baseline(case: &Case, folder: &Path, pool: &Pool<'_>) -> Result<(), ZooError> {
     let mut set = vec![format!("train.steps={STEPS}"), "eval.every=0".to_owned()];
     // Samples are drawn only where the metric is of samples.
-    if !case.claim.metric.contains('@') {
+    let told_of = || std::iter::once(&case.claim.metric).chain(&case.claim.beside);
+    if !told_of().any(|name| name.contains('@')) {
         set.push("eval.samples=0".to_owned());
     }
     if case.baseline_has(StageName::Score) {
@@ -51,6 +52,17 @@ pub fn hold_baseline(case: &Case, folder: &Path, pool: &Pool<'_>) -> Result<(), 
         return Err(refused(
             format!("`claim.metric` is no number of the evaluation on the test split, got \"{}\"", case.claim.metric),
             format!("the recipe's evaluation makes: {}", made.join(", ")),
+        ));
+    }
+    if let Some(summary) = first.first()
+        && let Some(name) = case.claim.beside.iter().find(|name| told(&baseline.folder, summary, name).is_none())
+    {
+        return Err(refused(
+            format!("`claim.beside` names \"{name}\", which is no number of the evaluation and no metric of a step"),
+            format!(
+                "the evaluation's are in {0}/summary.json, those of steps in {0}/metrics.jsonl",
+                baseline.folder.display()
+            ),
         ));
     }
     pool.run(std::slice::from_ref(&plain))?;

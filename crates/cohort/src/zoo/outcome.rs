@@ -29,6 +29,18 @@ pub fn metric(summary: &Summary, name: &str) -> Option<(f64, f64)> {
     Some((of(&summary.eval.before)?, of(&summary.eval.after)?))
 }
 
+/// What `claim.beside` names, before and after the rl stage: a number of the evaluations, or a metric of the stage's first and last step.
+pub fn told(run: &Path, summary: &Summary, name: &str) -> Option<[f64; 2]> {
+    if let Some((before, after)) = metric(summary, name) {
+        return Some([before, after]);
+    }
+    let text = fs::read_to_string(run.join("metrics.jsonl")).ok()?;
+    let of = |line: &str| serde_json::from_str::<Value>(line).ok()?.get(name)?.as_f64();
+    let mut values = text.lines().filter_map(of);
+    let first = values.next()?;
+    Some([first, values.next_back().unwrap_or(first)])
+}
+
 /// The most tokens that a step of a run sampled, discarded episodes among them.
 pub fn largest_step(run: &Path) -> u64 {
     #[derive(Deserialize)]

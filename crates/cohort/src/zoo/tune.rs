@@ -61,7 +61,7 @@ pub fn tune(name: &str, options: &Options) -> Result<Vec<DevLine>, ZooError> {
                     label: format!("{arm}, {}, seed {seed}", words(&trial)),
                     arm: Arms::with_baseline_directory(&tried, &baseline.display().to_string()),
                     seed,
-                    set: Vec::new(),
+                    set: case.claim.compares.keys_of_seed(seed),
                     folder,
                     after: Arms::reads_baseline(table).then_some((seed - FIRST_SEED) as usize),
                 });

@@ -1,6 +1,7 @@
 //! `cohort zoo verify`: the runs of a claim, its verdict, and the line that says so.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
@@ -24,7 +25,7 @@ use super::{
     error::ZooError,
     jobs::{Job, Pool, hold},
     journal,
-    outcome::{largest_step, metric, numbers},
+    outcome::{largest_step, metric, numbers, told},
 };
 
 /// Seeds of the control.
@@ -158,7 +159,7 @@ impl<'a> Runs<'a> {
             label: format!("{arm}, seed {seed}"),
             arm: Arms::with_baseline_directory(table, &baseline.display().to_string()),
             seed,
-            set: Vec::new(),
+            set: self.case.claim.compares.keys_of_seed(seed),
             folder: self.folder.join(format!("{arm}-{seed}")),
             after: after.filter(|_| Arms::reads_baseline(table)),
         }
@@ -256,7 +257,22 @@ impl<'a> Runs<'a> {
             before,
             steps: OfArms { method: steps(&self.method), baseline: steps(&self.baseline) },
             evaluations: OfArms { method: all(&self.method), baseline: all(&self.baseline) },
+            beside: self.beside()?,
         })
+    }
+
+    /// What the claim has told beside its metric.
+    fn beside(&self) -> Result<BTreeMap<String, OfArms<[f64; 2]>>, ZooError> {
+        let of = |arm: &str, runs: &[Summary], name: &str| -> Result<Vec<[f64; 2]>, ZooError> {
+            let told = |(seed, run): (usize, &Summary)| told(&self.folder.join(format!("{arm}-{seed}")), run, name);
+            let pairs: Option<Vec<[f64; 2]>> = runs.iter().enumerate().map(told).collect();
+            pairs.ok_or_else(|| self.unjudged(&format!("a run lacks `{name}` of claim.beside")))
+        };
+        let one = |name: &String| -> Result<(String, OfArms<[f64; 2]>), ZooError> {
+            let (method, baseline) = (of("method", &self.method, name)?, of("baseline", &self.baseline, name)?);
+            Ok((name.clone(), OfArms { method, baseline }))
+        };
+        self.case.claim.beside.iter().map(one).collect()
     }
 
     fn unjudged(&self, problem: &str) -> ZooError {

@@ -177,6 +177,51 @@ fn a_claim_is_verified_killed_and_gone_on_with() {
     assert_eq!(first, after, "what was finished was not run again");
 }
 
+/// The same task under one method, learned by a wide policy and by a narrow one.
+fn study() -> String {
+    let (start, end) = (CLAIM.find("[claim.switch]").expect("a switch"), CLAIM.len());
+    let switch = "[claim.switch]\n\"policy.new.inner\" = 32\n";
+    let told = "seeds = 3\ncompares = \"policies\"\nbeside = [\"greedy\", \"grad_norm\"]";
+    let claim = CLAIM.replace("seeds = 3", told).replace("baseline = \"median\"", "baseline = \"mean\"");
+    claim.replace(&CLAIM[start..end], switch)
+}
+
+#[test]
+fn a_study_starts_each_policy_anew_for_every_seed() {
+    let place = place(&study());
+    let line = place.cohort(&["zoo", "verify", "tiny", "--seeds", "2", "--json"]).well().json();
+    let runs = runs(&place);
+    // What was loaded from the cache has no moments of the optimizer, so weights are compared.
+    let start = |run: &str| -> Vec<u8> {
+        let text = fs::read(runs.join(run).join("manifest.json")).expect("a manifest");
+        let manifest: Value = serde_json::from_slice(&text).expect("JSON");
+        let initial = manifest["initial"].as_str().expect("a checkpoint");
+        fs::read(runs.join(run).join("checkpoints").join(initial).join("model.safetensors")).expect("weights")
+    };
+    let starts = ["method-0", "method-1", "baseline-0", "baseline-1"].map(start);
+    assert_eq!(starts.iter().collect::<std::collections::HashSet<_>>().len(), 4, "each has its own");
+    assert_eq!(start("control-1"), starts[1], "a control starts where its seed's method does");
+    // The items of a seed's cold start are those of both policies, in one order.
+    let tokens = |run: &str| -> Vec<Value> {
+        let text = fs::read_to_string(runs.join(run).join("supervised.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["tokens/trained"].clone()).collect()
+    };
+    assert!(tokens("method-1").len() == 4 && tokens("method-1") == tokens("baseline-1"), "{:?}", tokens("method-1"));
+    for (name, is_rate) in [("greedy", true), ("grad_norm", false)] {
+        for arm in ["method", "baseline"] {
+            let pairs = line["beside"][name][arm].as_array().unwrap_or_else(|| panic!("{name}: {line}"));
+            let numbers =
+                pairs.iter().flat_map(|pair| pair.as_array().expect("a pair")).map(|n| n.as_f64().expect("a number"));
+            let numbers: Vec<f64> = numbers.collect();
+            assert!(numbers.len() == 4 && numbers.iter().all(|n| *n >= 0.0 && (!is_rate || *n <= 1.0)), "{numbers:?}");
+        }
+    }
+    let unknown = self::place(&study().replace("\"grad_norm\"", "\"nothing\""));
+    unknown.cohort(&["zoo", "verify", "tiny"]).failed(2, &["`claim.beside` names \"nothing\"", "metrics.jsonl"]);
+    let method = self::place(&study().replace("\"policy.new.inner\" = 32", "\"advantage.baseline\" = \"median\""));
+    method.cohort(&["zoo", "verify", "tiny"]).failed(2, &["advantage.baseline", "must be of policy.new"]);
+}
+
 #[test]
 fn fewer_seeds_are_a_trial_and_the_list_does_not_count_it() {
     let place = place(CLAIM);
