@@ -17,7 +17,6 @@ pub enum Needs {
     /// Nothing but its recipe.
     Recipe,
     Models,
-    Soft,
     Agents,
     Experts,
     Vision,
@@ -32,7 +31,6 @@ impl Needs {
         match self {
             Needs::Recipe => "its run",
             Needs::Models => "reward models that the recipe trains",
-            Needs::Soft => "a sampler of soft tokens",
             Needs::Agents => "dialogues of several turns with an environment",
             Needs::Experts => "a sweep over mixtures of experts",
             Needs::Vision => "a policy that sees",
@@ -79,7 +77,7 @@ pub const SYSTEMS: [Listed; 69] = [
     system(23, "disco", "DisCO", Needs::Recipe),
     system(24, "grpo-care", "GRPO-CARE", Needs::Vision),
     system(25, "s-grpo", "S-GRPO", Needs::Recipe),
-    system(26, "soft-grpo", "SofT-GRPO", Needs::Soft),
+    system(26, "soft-grpo", "SofT-GRPO", Needs::Recipe),
     system(27, "stratified-grpo", "Stratified GRPO", Needs::Agents),
     system(28, "rank-grpo", "Rank-GRPO (ConvRec-R1)", Needs::Recipe),
     system(29, "mc-grpo", "MC-GRPO", Needs::Recipe),

@@ -424,6 +424,7 @@ impl Recipe {
         if supervised.until.is_none() && self.low.data.is_none() {
             // Nothing is sampled, and no row is left out for its length.
             rollout.rounds.clear();
+            rollout.thinking = ThinkingConfig::Discrete;
         }
         // A mask is of the rl stage alone; without one all is trained.
         let train = self.low.policy.train.clone().filter(|train| !matches!(train, Selection::Mask(_) | Selection::All));
