@@ -113,11 +113,9 @@ fn solutions_are_wrong_and_off_as_often_as_asked() {
 }
 
 #[test]
-fn the_same_parameters_give_the_same_items_and_more_to_learn_changes_no_test() {
+fn the_same_parameters_give_the_same_items() {
     let config = small();
     assert_eq!(build(&config), build(&config));
-    let more = Pairs { train: 200, ..config.clone() };
-    assert_eq!(build(&more).test, build(&config).test);
     assert_ne!(build(&Pairs { seed: 1, ..config.clone() }).test, build(&config).test);
 }
 

@@ -1,6 +1,6 @@
 //! `score_divergence`: whether scores are spread over documents as they should be.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use cohort_core::Outcome;
 use serde::{Deserialize, Serialize};
@@ -80,7 +80,7 @@ impl Pure for ScoreDivergence {
 }
 
 impl ScoreDivergence {
-    /// `None` of no scores, or of scores that are none.
+    /// In the order of the documents' names, so that a sum has the same bits each time; `None` of no scores, or of scores that are none.
     fn spread(&self, scores: impl Iterator<Item = f64>) -> Option<Vec<f64>> {
         let mut scores: Vec<f64> = scores.collect();
         let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -96,7 +96,7 @@ impl ScoreDivergence {
     }
 }
 
-fn scores(value: &Value) -> Option<HashMap<String, f64>> {
+fn scores(value: &Value) -> Option<BTreeMap<String, f64>> {
     match value {
         Value::Array(list) => list.iter().enumerate().map(|(i, n)| Some((i.to_string(), n.as_f64()?))).collect(),
         Value::Object(map) => map.iter().map(|(id, n)| Some((id.clone(), n.as_f64()?))).collect(),
@@ -112,6 +112,15 @@ mod tests {
         super::super::pure::ask::{close, error, score},
         *,
     };
+
+    #[test]
+    fn a_verdict_has_the_same_bits_each_time() {
+        let said: serde_json::Map<String, Value> = (0..9).map(|i| (format!("d{i}"), json!(1 + i * i % 7))).collect();
+        let row = json!({ "scores": said.keys().rev().map(|id| (id.clone(), json!(id.len()))).collect::<serde_json::Map<_, _>>() });
+        let of = || score(&ScoreDivergence::default(), &row, &Value::from(said.clone()).to_string());
+        let first = of();
+        assert!((0..50).all(|_| of() == first), "{first:?}");
+    }
 
     #[test]
     fn the_divergence_of_scipy() {
