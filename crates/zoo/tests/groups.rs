@@ -1,27 +1,14 @@
 //! Laws of what groups come about from: chains with parts shown, with plans, with repeats, in rounds; pairs to judge.
 
+mod common;
+
 use std::collections::{BTreeMap, HashSet};
 
-use cohort_env::{Codec, CodecError, Item, Limits, Task};
+use cohort_env::{Codec, Item, Limits, Task};
 use cohort_zoo::task::{Chains, Form, Judging, Level, Operator, Rounds, Shown, Style, What};
 use proptest::prelude::*;
 
-/// One id a byte.
-struct Bytes;
-
-impl Codec for Bytes {
-    fn encode(&self, text: &str) -> Result<Vec<u32>, CodecError> {
-        Ok(text.bytes().map(u32::from).collect())
-    }
-
-    fn decode(&self, tokens: &[u32]) -> String {
-        tokens.iter().filter_map(|&id| u8::try_from(id).ok()).map(char::from).collect()
-    }
-
-    fn end_of_sequence(&self) -> Option<u32> {
-        Some(256)
-    }
-}
+use common::Bytes;
 
 fn column<'a>(item: &'a Item, name: &str) -> &'a str {
     item.columns[name].as_str().unwrap_or_else(|| panic!("{name}: {:?}", item.columns))

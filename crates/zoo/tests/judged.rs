@@ -1,33 +1,20 @@
 //! Laws of the generators whose items are judged by a term of their own: answers are right by another reading of the prompt and full marks
 //! by that term, splits are disjoint, shares are what was asked for, and the same parameters give the same items.
 
+mod common;
+
 use std::collections::HashSet;
 
 use cohort_core::StopReason;
 use cohort_env::{
-    Codec, CodecError, Item, Limits, Task, TaskError, View,
+    Codec, Item, Limits, Task, TaskError, View,
     verifier::{Means, Verdict, VerifierConfig, judge_one},
 };
 use cohort_zoo::task::{Asked, Catalogue, Circuits, Fault, Mistake, Queries, Records, Relevance, Screening, Thought};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-/// One id a byte, 256 ends.
-struct Bytes;
-
-impl Codec for Bytes {
-    fn encode(&self, text: &str) -> Result<Vec<u32>, CodecError> {
-        Ok(text.bytes().map(u32::from).collect())
-    }
-
-    fn decode(&self, tokens: &[u32]) -> String {
-        tokens.iter().filter_map(|&id| u8::try_from(id).ok()).map(char::from).collect()
-    }
-
-    fn end_of_sequence(&self) -> Option<u32> {
-        Some(256)
-    }
-}
+use common::Bytes;
 
 fn all(task: &Task) -> impl Iterator<Item = &Item> {
     task.train.iter().chain(&task.dev).chain(&task.test)

@@ -1,26 +1,13 @@
 //! Laws of `pairs`: grades and answers by another reading of the prompt, lists as the search gives them, shares as asked for.
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use cohort_env::{Codec, CodecError, Item, Limits, Task, TaskError};
+use cohort_env::{Codec, Item, Limits, Task, TaskError};
 use cohort_zoo::task::Pairs;
 
-/// One id a byte, 256 ends.
-struct Bytes;
-
-impl Codec for Bytes {
-    fn encode(&self, text: &str) -> Result<Vec<u32>, CodecError> {
-        Ok(text.bytes().map(u32::from).collect())
-    }
-
-    fn decode(&self, tokens: &[u32]) -> String {
-        tokens.iter().filter_map(|&id| u8::try_from(id).ok()).map(char::from).collect()
-    }
-
-    fn end_of_sequence(&self) -> Option<u32> {
-        Some(256)
-    }
-}
+use common::Bytes;
 
 fn build(config: &Pairs) -> Task {
     config.build(&Bytes, Limits { prompt: 64, total: 64 }).unwrap()

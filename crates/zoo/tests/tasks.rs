@@ -1,6 +1,8 @@
 //! Laws of the task generators: answers are right by another evaluator, splits are disjoint, shares are what was asked for,
 //! the same parameters give the same items, and what cannot be made is refused.
 
+mod common;
+
 use std::collections::{BTreeMap, HashSet};
 
 use cohort_env::{Codec, CodecError, Fault, Item, Limits, Split, Task, TaskError};
@@ -10,22 +12,7 @@ use cohort_zoo::task::{
 use proptest::prelude::*;
 use serde_json::Value;
 
-/// One id a byte, 256 ends; nothing has an id that is not ASCII.
-struct Bytes;
-
-impl Codec for Bytes {
-    fn encode(&self, text: &str) -> Result<Vec<u32>, CodecError> {
-        Ok(text.bytes().map(u32::from).collect())
-    }
-
-    fn decode(&self, tokens: &[u32]) -> String {
-        tokens.iter().filter_map(|&id| u8::try_from(id).ok()).map(char::from).collect()
-    }
-
-    fn end_of_sequence(&self) -> Option<u32> {
-        Some(256)
-    }
-}
+use common::Bytes;
 
 /// Bytes, of which a star reads as nothing.
 struct NoStar;

@@ -11,7 +11,7 @@ use cohort_core::{
 };
 use cohort_model::{Device, DeviceError, DeviceKind, DevicePolicy, Lora, Selection, TextPolicy};
 
-use crate::common::{controls, model, requests, tiny};
+use crate::common::{controls, derivatives, model, requests, tiny};
 
 /// Of a log-probability or an entropy, in nats.
 const ROWS: f64 = 5e-5;
@@ -47,21 +47,6 @@ fn close_gradients(name: &str, policy: &dyn Policy, a: &Gradient, b: &Gradient) 
         let apart = a.iter().zip(b).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
         assert!(a.len() == b.len() && apart <= GRADIENT * largest, "{name}, {}: {apart} of {largest}", info.name);
     }
-}
-
-/// Some derivatives, different for every action.
-fn derivatives(samples: &[Sample]) -> Vec<RowGradients> {
-    let mut n = 0;
-    let mut next = |step: usize| {
-        n += step;
-        ((n % 17) as f64 - 8.0) / 10.0
-    };
-    let of = |sample: &Sample| RowGradients {
-        logp: sample.actions.iter().map(|_| next(5)).collect(),
-        entropy: Some(sample.actions.iter().map(|_| next(3)).collect()),
-        ..RowGradients::default()
-    };
-    samples.iter().map(of).collect()
 }
 
 /// Rows and gradient of `ours` against those of `theirs`, which has the same values.

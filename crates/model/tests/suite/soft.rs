@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::common::{controls, forward, requests, rows, tiny};
+use crate::common::{controls, derivatives, forward, requests, rows, tiny};
 use cohort_core::{
     Against, Context, Controls, Decoding, Gradient, Mixture, Policy, PolicyError, Precision, Request, RowGradients,
     RowSpec, Sample, Sampler, Soft, StopReason, Stream,
@@ -168,21 +168,6 @@ fn equal_ids_with_other_mixtures_are_apart() {
     assert_eq!(rows(&policy, &[long, &other, long], 0.9), together);
 }
 
-/// Some numbers, different for every action.
-fn weights(samples: &[Sample]) -> Vec<RowGradients> {
-    let mut n = 0;
-    let mut next = |step: usize| {
-        n += step;
-        ((n % 17) as f64 - 8.0) / 10.0
-    };
-    let of = |sample: &Sample| RowGradients {
-        logp: sample.actions.iter().map(|_| next(5)).collect(),
-        entropy: Some(sample.actions.iter().map(|_| next(3)).collect()),
-        ..RowGradients::default()
-    };
-    samples.iter().map(of).collect()
-}
-
 fn gradient(policy: &TextPolicy, samples: &[Sample], weights: &[RowGradients]) -> Gradient {
     policy.forward(&all(samples), RowSpec::at(0.9)).expect("forward").1.backward(weights)
 }
@@ -197,7 +182,7 @@ fn the_gradient_is_that_of_finite_differences() {
         let controls = Controls { soft: Some(soft), ..controls(0.9, 9) };
         let samples = policy.sample(&requests(4, &controls, 1)).expect("samples");
         assert!(samples.iter().flat_map(|s| s.mixtures.iter().flatten()).flatten().count() > 8);
-        let weights = weights(&samples);
+        let weights = derivatives(&samples);
         let exact = gradient(&policy, &samples, &weights);
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let loss = |policy: &TextPolicy| -> f64 {
@@ -239,7 +224,7 @@ fn shared_beginnings_change_no_row_and_no_gradient() {
     assert_eq!(samples, batch(&repeated, 12, 7));
     samples.push(samples[11].clone());
     assert_eq!(forward(&shared, &all(&samples), 0.9), forward(&repeated, &all(&samples), 0.9));
-    let weights = weights(&samples);
+    let weights = derivatives(&samples);
     let [once, often] = [&shared, &repeated].map(|policy| gradient(policy, &samples, &weights));
     for (once, often) in once.0.iter().zip(&often.0) {
         let largest = often.iter().fold(0.0f32, |most, x| most.max(x.abs()));

@@ -1,13 +1,11 @@
 //! Two kinds of work in a row: what a block makes is taken up while other blocks are still being made.
 
 use std::{
-    any::Any,
     collections::VecDeque,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-use super::worker::{Workers, message_of};
+use super::worker::{Workers, caught};
 use crate::error::Error;
 
 /// The two kinds of work of [`Workers::relay`]. Neither may depend on what other blocks or items gave.
@@ -145,12 +143,6 @@ impl<I, R> State<I, R> {
             self.failed = Some((place, error));
         }
     }
-}
-
-/// A panic is an error that says what was done.
-fn caught<R>(what: &'static str, work: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
-    let panicked = |panic: Box<dyn Any + Send>| Err(Error::Panic { what, message: message_of(panic.as_ref()) });
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked)
 }
 
 #[cfg(test)]

@@ -51,8 +51,7 @@ impl Workers {
                 if block >= blocks {
                     return;
                 }
-                let result = catch_unwind(AssertUnwindSafe(|| work(block)))
-                    .unwrap_or_else(|panic| Err(Error::Panic { what, message: message_of(panic.as_ref()) }));
+                let result = caught(what, || work(block));
                 if result.is_err() {
                     // No block after a failed one is begun; those before it are already under way.
                     next.store(blocks, Ordering::Relaxed);
@@ -72,8 +71,14 @@ impl Workers {
     }
 }
 
+/// What work gives; a panic is an error that says what was done.
+pub(super) fn caught<R>(what: &'static str, work: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(Error::Panic { what, message: message_of(panic.as_ref()) }))
+}
+
 /// What a panic said.
-pub(super) fn message_of(panic: &(dyn Any + Send)) -> String {
+fn message_of(panic: &(dyn Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
         .map(|s| (*s).to_owned())

@@ -5,7 +5,9 @@ pub mod model;
 
 use std::sync::Arc;
 
-use cohort_core::{Context, Controls, Decoding, Policy, Request, RowSpec, Rows, Sample, Stream, policy::Asset};
+use cohort_core::{
+    Context, Controls, Decoding, Policy, Request, RowGradients, RowSpec, Rows, Sample, Stream, policy::Asset,
+};
 use cohort_model::{Architecture, Blueprint, TextPolicy, arithmetic_tokenizer};
 
 /// A two-layer model with grouped heads; `seed` decides its weights.
@@ -80,4 +82,19 @@ pub fn rows(policy: &TextPolicy, samples: &[&Sample], temperature: f32) -> Vec<R
 
 pub fn forward(policy: &TextPolicy, samples: &[&Sample], temperature: f32) -> Vec<Rows> {
     policy.forward(samples, RowSpec::at(temperature)).expect("forward").0
+}
+
+/// Some derivatives, different for every action.
+pub fn derivatives(samples: &[Sample]) -> Vec<RowGradients> {
+    let mut n = 0;
+    let mut next = |step: usize| {
+        n += step;
+        ((n % 17) as f64 - 8.0) / 10.0
+    };
+    let of = |sample: &Sample| RowGradients {
+        logp: sample.actions.iter().map(|_| next(5)).collect(),
+        entropy: Some(sample.actions.iter().map(|_| next(3)).collect()),
+        ..RowGradients::default()
+    };
+    samples.iter().map(of).collect()
 }
