@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::{BTreeMap, HashSet};
 
-use cohort_env::{Codec, Item, Limits, Task};
+use cohort_env::{Item, Limits, Task};
 use cohort_zoo::task::{Chains, Form, Judging, Level, Operator, Rounds, Shown, Style, What};
 use proptest::prelude::*;
 

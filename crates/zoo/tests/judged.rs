@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use cohort_core::StopReason;
 use cohort_env::{
-    Codec, Item, Limits, Task, TaskError, View,
+    Item, Limits, Task, TaskError, View,
     verifier::{Means, Verdict, VerifierConfig, judge_one},
 };
 use cohort_zoo::task::{Asked, Catalogue, Circuits, Fault, Mistake, Queries, Records, Relevance, Screening, Thought};

@@ -1,6 +1,6 @@
 //! The gradient against finite differences, from many threads, and what a write does to the storage.
 
-use crate::common::{controls, forward, requests, rows, tiny};
+use crate::common::{controls, forward, hold_differences, requests, rows, tiny};
 use cohort_core::{Gradient, Policy, RowGradients, RowSpec, Sample, Sampler};
 use cohort_model::{Prompts, TextPolicy};
 
@@ -71,26 +71,9 @@ fn as_finite_differences_through_the_whole_model() {
         let samples = batch(&policy, 4, 1);
         let weights = weights(&samples);
         let exact = gradient(&policy, &samples, &weights);
-        let step = 4e-3_f32;
-        for index in 0..policy.parameters().len() {
-            let mut places: Vec<usize> = (0..exact.0[index].len()).collect();
-            places.sort_by(|&a, &b| exact.0[index][b].abs().total_cmp(&exact.0[index][a].abs()));
-            for at in [places[0], places[1], places[places.len() / 2]] {
-                let mut moved = |by: f32| {
-                    policy.write(index, &mut |values| values[at] += by);
-                    let loss = loss(&policy, &samples, &weights);
-                    policy.write(index, &mut |values| values[at] -= by);
-                    loss
-                };
-                let numeric = (moved(step) - moved(-step)) / (2.0 * f64::from(step));
-                let exact = f64::from(exact.0[index][at]);
-                let name = &policy.parameters()[index].name;
-                assert!(
-                    (numeric - exact).abs() <= 0.02 * exact.abs() + 4e-3,
-                    "{name}[{at}]: {exact}, by differences {numeric}"
-                );
-            }
-        }
+        hold_differences(&format!("tied {tied}"), &mut policy, &exact, (4e-3, 4e-3), |policy| {
+            loss(policy, &samples, &weights)
+        });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::common::{controls, derivatives, forward, requests, rows, tiny};
+use crate::common::{controls, derivatives, forward, hold_differences, requests, rows, tiny};
 use cohort_core::{
     Against, Context, Controls, Decoding, Gradient, Mixture, Policy, PolicyError, Precision, Request, RowGradients,
     RowSpec, Sample, Sampler, Soft, StopReason, Stream,
@@ -194,26 +194,7 @@ fn the_gradient_is_that_of_finite_differences() {
                 })
                 .sum()
         };
-        let step = 2e-3_f32;
-        for index in 0..policy.parameters().len() {
-            let mut places: Vec<usize> = (0..exact.0[index].len()).collect();
-            places.sort_by(|&a, &b| exact.0[index][b].abs().total_cmp(&exact.0[index][a].abs()));
-            for at in [places[0], places[1], places[places.len() / 2]] {
-                let mut moved = |by: f32| {
-                    policy.write(index, &mut |values| values[at] += by);
-                    let loss = loss(&policy);
-                    policy.write(index, &mut |values| values[at] -= by);
-                    loss
-                };
-                let numeric = (moved(step) - moved(-step)) / (2.0 * f64::from(step));
-                let exact = f64::from(exact.0[index][at]);
-                let name = &policy.parameters()[index].name;
-                assert!(
-                    (numeric - exact).abs() <= 0.02 * exact.abs() + 8e-3,
-                    "{name}[{at}], tied {tied}: {exact}, by differences {numeric}"
-                );
-            }
-        }
+        hold_differences(&format!("tied {tied}"), &mut policy, &exact, (2e-3, 8e-3), loss);
     }
 }
 

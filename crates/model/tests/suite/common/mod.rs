@@ -6,7 +6,7 @@ pub mod model;
 use std::sync::Arc;
 
 use cohort_core::{
-    Context, Controls, Decoding, Policy, Request, RowGradients, RowSpec, Rows, Sample, Stream, policy::Asset,
+    Context, Controls, Decoding, Gradient, Policy, Request, RowGradients, RowSpec, Rows, Sample, Stream, policy::Asset,
 };
 use cohort_model::{Architecture, Blueprint, TextPolicy, arithmetic_tokenizer};
 
@@ -97,4 +97,34 @@ pub fn derivatives(samples: &[Sample]) -> Vec<RowGradients> {
         ..RowGradients::default()
     };
     samples.iter().map(of).collect()
+}
+
+/// Holds a gradient to central differences of the loss, at three entries of every parameter: the two with the largest derivatives and one in
+/// the middle. A difference is of two losses in f32 that are `2 step` apart: what it may be off besides 2 % is `slack`.
+pub fn hold_differences(
+    of: &str,
+    policy: &mut TextPolicy,
+    exact: &Gradient,
+    (step, slack): (f32, f64),
+    loss: impl Fn(&TextPolicy) -> f64,
+) {
+    for index in 0..policy.parameters().len() {
+        let mut places: Vec<usize> = (0..exact.0[index].len()).collect();
+        places.sort_by(|&a, &b| exact.0[index][b].abs().total_cmp(&exact.0[index][a].abs()));
+        for at in [places[0], places[1], places[places.len() / 2]] {
+            let mut moved = |by: f32| {
+                policy.write(index, &mut |values| values[at] += by);
+                let loss = loss(policy);
+                policy.write(index, &mut |values| values[at] -= by);
+                loss
+            };
+            let numeric = (moved(step) - moved(-step)) / (2.0 * f64::from(step));
+            let exact = f64::from(exact.0[index][at]);
+            let name = &policy.parameters()[index].name;
+            assert!(
+                (numeric - exact).abs() <= 0.02 * exact.abs() + slack,
+                "{of}, {name}[{at}]: {exact}, by differences {numeric}"
+            );
+        }
+    }
 }
