@@ -24,7 +24,10 @@ use cohort_rollout::{HintConfig, RoundConfig, ServerConfig, StrategyConfig, Thin
 use cohort_zoo::{
     claim::Claim,
     system::System,
-    task::{Catalogue, Chains, Circuits, Fractions, Judging, Lookup, Pairs, Queries, Records, Relevance, Screening},
+    task::{
+        Catalogue, Chains, Circuits, Fractions, Judging, Lookup, Pairs, Queries, Records, Refusals, Relevance,
+        Rewording, Screening,
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -207,8 +210,12 @@ pub enum TaskSection {
     Queries(Queries),
     /// Records to be written as JSON of a given form.
     Records(Records),
+    /// Requests of seven kinds of harm, and harmless ones, to be refused in the way of their kind or granted.
+    Refusals(Refusals),
     /// Documents of a query, to be scored together or put in order.
     Relevance(Relevance),
+    /// Passages of a machine to be said in other words, beside a human's of the same facts: for measuring detectors of machine text.
+    Rewording(Rewording),
     /// Candidates for a job: what of the job they bring, and yes or no.
     Screening(Screening),
 }
@@ -227,7 +234,9 @@ impl TaskSection {
             TaskSection::Pairs(_) => "pairs",
             TaskSection::Queries(_) => "queries",
             TaskSection::Records(_) => "records",
+            TaskSection::Refusals(_) => "refusals",
             TaskSection::Relevance(_) => "relevance",
+            TaskSection::Rewording(_) => "rewording",
             TaskSection::Screening(_) => "screening",
         }
     }
@@ -248,7 +257,9 @@ impl TaskSection {
             TaskSection::Pairs(task) => task.check(),
             TaskSection::Queries(task) => task.check(),
             TaskSection::Records(task) => task.check(),
+            TaskSection::Refusals(task) => task.check(),
             TaskSection::Relevance(task) => task.check(),
+            TaskSection::Rewording(task) => task.check(),
             TaskSection::Screening(task) => task.check(),
         }
     }
@@ -267,7 +278,9 @@ impl TaskSection {
             TaskSection::Pairs(task) => task.build(codec, limits),
             TaskSection::Queries(task) => task.build(codec, limits),
             TaskSection::Records(task) => task.build(codec, limits),
+            TaskSection::Refusals(task) => task.build(codec, limits),
             TaskSection::Relevance(task) => task.build(codec, limits),
+            TaskSection::Rewording(task) => task.build(codec, limits),
             TaskSection::Screening(task) => task.build(codec, limits),
         }
     }

@@ -128,16 +128,16 @@ pub(super) fn splits<T>(
     stream: Stream,
     make: impl Fn(usize, &mut Draw) -> (String, T),
 ) -> Result<[Vec<T>; 3], Short> {
-    splits_of(sizes, kinds, size, stream, |_, kind, draw| make(kind, draw))
+    splits_of(sizes, [kinds; 3], size, stream, |_, kind, draw| make(kind, draw))
 }
 
-/// The same, where what is made depends on the split.
+/// The same, where what is made depends on the split, or how often each kind is: of train, dev and test the shares of as many kinds.
 ///
 /// # Errors
 /// As of [`splits`].
 pub(super) fn splits_of<T>(
     sizes: [usize; 3],
-    kinds: &[f64],
+    kinds: [&[f64]; 3],
     size: u128,
     stream: Stream,
     make: impl Fn(usize, usize, &mut Draw) -> (String, T),
@@ -145,8 +145,8 @@ pub(super) fn splits_of<T>(
     let mut seen = HashSet::new();
     let mut splits: [Vec<T>; 3] = Default::default();
     for split in [2, 1, 0] {
-        for (kind, wanted) in apportion(sizes[split], kinds).into_iter().enumerate() {
-            let stratum = (split * kinds.len() + kind) as u32;
+        for (kind, wanted) in apportion(sizes[split], kinds[split]).into_iter().enumerate() {
+            let stratum = (split * kinds[split].len() + kind) as u32;
             let found = distinct(wanted, size, stream, stratum, &mut seen, |draw| make(split, kind, draw));
             if found.len() < wanted {
                 return Err(Short { split: ["train", "dev", "test"][split], wanted, found: found.len() });
@@ -167,9 +167,14 @@ pub(super) struct Short {
 impl Short {
     /// The refusal, for the key whose growth gives more.
     pub fn refused(&self, key: String, got: impl ToString) -> TaskError {
+        self.refused_with(key, got, "raise it, or ask for fewer items")
+    }
+
+    /// The refusal, where something else is to be done.
+    pub fn refused_with(&self, key: String, got: impl ToString, hint: &str) -> TaskError {
         let Short { split, wanted, found } = self;
         let problem = format!("gives {found} prompts of a kind that no other split has, and {split} asks for {wanted}");
-        refused(key, &problem, got, "raise it, or ask for fewer items")
+        refused(key, &problem, got, hint)
     }
 }
 

@@ -17,7 +17,9 @@ mod lookup;
 mod pairs;
 mod queries;
 mod records;
+mod refusals;
 mod relevance;
+mod rewording;
 mod screening;
 
 pub use catalogue::Catalogue;
@@ -29,5 +31,7 @@ pub use lookup::{Lookup, Work};
 pub use pairs::Pairs;
 pub use queries::{Mistake, Queries, Question};
 pub use records::{Fault, Records};
+pub use refusals::Refusals;
 pub use relevance::{Asked, Relevance, Thought};
+pub use rewording::Rewording;
 pub use screening::Screening;

@@ -243,9 +243,14 @@ impl Queries {
             let asked = self.asked(draw.of_these(&databases[split]), self.kinds[kind], draw);
             (asked.prompt(), asked)
         };
-        let splits =
-            items::splits_of([self.train, self.dev, self.test], &weights, u128::MAX, stream("queries/questions"), make)
-                .map_err(|short| short.refused("task.queries.databases".into(), format!("{:?}", self.databases)))?;
+        let splits = items::splits_of(
+            [self.train, self.dev, self.test],
+            [&weights; 3],
+            u128::MAX,
+            stream("queries/questions"),
+            make,
+        )
+        .map_err(|short| short.refused("task.queries.databases".into(), format!("{:?}", self.databases)))?;
         let made = items::solved(splits, stream("queries/solutions"), |asked, draw| self.made(asked, draw));
         items::task("queries", made, self.seed, codec, limits)
     }
