@@ -9,6 +9,7 @@
 pub mod codec;
 pub mod locate;
 pub mod task;
+pub mod text_model;
 pub mod verifier;
 
 pub use codec::{Codec, CodecError};

@@ -6,7 +6,7 @@ use cohort_sandbox::{Jail, JailError};
 use serde::{Deserialize, Serialize};
 
 use super::VerifierError;
-use crate::locate;
+use crate::{locate, text_model::TrainedModels};
 
 /// Looks a variable of the environment up.
 pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -67,6 +67,8 @@ pub struct Means {
     pub variables: Variables,
     /// Where models of the Hub are.
     pub hub: Hub,
+    /// The models that the run trains itself.
+    pub trained: TrainedModels,
 }
 
 impl Means {
@@ -96,13 +98,14 @@ impl Default for Means {
             sandbox: Sandbox::Jail,
             variables: Arc::new(|_| None),
             hub: Arc::new(no_hub),
+            trained: TrainedModels::default(),
         }
     }
 }
 
 impl fmt::Debug for Means {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { data, cache, run_dir, sandbox, variables: _, hub: _ } = self;
+        let Self { data, cache, run_dir, sandbox, variables: _, hub: _, trained: _ } = self;
         f.debug_struct("Means")
             .field("data", data)
             .field("cache", cache)

@@ -28,6 +28,7 @@ mod service;
 pub mod signal;
 pub mod sql;
 pub mod text;
+pub mod trained;
 mod verdict;
 pub mod verilog;
 mod words;

@@ -101,6 +101,7 @@ verifiers! {
     Http(program::http::Http),
     Judge(judge::Judge),
     Noisy(super::noisy::Noisy),
+    Trained(super::trained::TrainedModel),
 }
 
 #[cfg(test)]
