@@ -9,6 +9,7 @@ use std::{
 use cohort_core::{Controls, Policy, Sampler, SingleTurn, Soft, Stream, Turns};
 use cohort_env::{
     Codec, CodecError, Data, Limits, Means, Sandbox, Source, Split, TaskError, VerifierConfig, VerifierError, locate,
+    text_model::TrainedModels,
 };
 use cohort_hub::{Hub, HubError, Reference, Settings};
 use cohort_model::{
@@ -66,6 +67,7 @@ impl Places {
             sandbox: Sandbox::Jail,
             variables: Arc::new(|name| std::env::var(name).ok()),
             hub: self.encoders(),
+            trained: TrainedModels::default(),
         }
     }
 
@@ -310,7 +312,8 @@ pub fn world(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<Wo
             })?
         }
     };
-    let terms = terms(recipe, &Means { sandbox: recipe.reward.sandbox, ..places.means() })?;
+    let means = Means { sandbox: recipe.reward.sandbox, ..places.means() };
+    let terms = terms(recipe, &means)?;
     let correct = terms.iter().position(|t| t.name == recipe.correct).expect("the recipe names one of its terms");
     let forbidden = match rollout.ignore_eos {
         true => architecture.end_ids.iter().copied().chain(architecture.pad_id).collect(),
@@ -342,7 +345,8 @@ pub fn world(recipe: &Recipe, policy: &TextPolicy, places: &Places) -> Result<Wo
         scores.iter().try_for_each(|scores| scores.hold_labels(recipe, task.items(split)))?;
     }
     let stop_in_text = rollout.stop_in_text;
-    Ok(World { task, codec, turns, strategy, hints, terms, correct, controls, stop_in_text, scores })
+    let trained = means.trained;
+    Ok(World { task, codec, turns, strategy, hints, terms, correct, controls, stop_in_text, scores, trained })
 }
 
 /// How soft tokens are drawn, where a recipe's thoughts are made of them.

@@ -1,12 +1,17 @@
 //! `cohort eval`
 
+use std::path::Path;
+
 use clap::{Args, ValueEnum};
 use cohort_core::Stream;
 use cohort_env::Split;
 use cohort_train::{
     Recipe, Workers,
     build::{load_policy, world},
+    checkpoint::{has_reward_models, read_reward_models},
     evaluate::{Greedy, Plan},
+    stage::untrained,
+    world::World,
 };
 
 use super::{drawing::Drawing, places, print_json, print_line, recipe_text};
@@ -57,6 +62,17 @@ pub struct Eval {
     json: bool,
 }
 
+/// The models that the recipe's terms read, where the directory is a checkpoint that holds them.
+fn read_models(recipe: &Recipe, world: &World, directory: &Path) -> Result<(), Failure> {
+    if recipe.reward_model.is_none() || !has_reward_models(directory) {
+        return Ok(());
+    }
+    let mut models = untrained(recipe, world)?;
+    read_reward_models(directory, &mut models).map_err(cohort_train::Error::from)?;
+    world.trained.set(models);
+    Ok(())
+}
+
 impl Eval {
     pub fn run(self) -> Result<(), Failure> {
         let mut overrides = self.overrides.clone();
@@ -67,6 +83,7 @@ impl Eval {
         };
         let policy = load_policy("--model", &self.model, &places())?;
         let world = world(&recipe, &policy, &places())?;
+        read_models(&recipe, &world, &places().model("--model", &self.model)?)?;
         let split = match self.split {
             SplitName::Train => Split::Train,
             SplitName::Dev => Split::Dev,

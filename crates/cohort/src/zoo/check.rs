@@ -16,7 +16,7 @@ use super::{
 const STEPS: u64 = 2;
 
 /// What was measured and what was sampled; beside them all weights of the last checkpoint must be equal.
-const LOGS: [&str; 3] = ["metrics.jsonl", "rollouts.jsonl", "score.jsonl"];
+const LOGS: [&str; 4] = ["metrics.jsonl", "rollouts.jsonl", "reward_model.jsonl", "score.jsonl"];
 
 /// Runs the baseline arm and the plain recipe for two steps and holds them against each other. The first of the two makes
 /// the cold start that all runs share.

@@ -20,6 +20,7 @@ mod laws;
 mod real_data;
 mod recipes;
 mod resume;
+mod reward_models;
 mod rollouts;
 mod room;
 mod sampling;

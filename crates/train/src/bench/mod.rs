@@ -12,7 +12,7 @@ use cohort_core::{
     advantage::Credit,
     schedule::{Decay, Schedule},
 };
-use cohort_env::{Item, Origin, Split, Task, from_fn};
+use cohort_env::{Item, Origin, Split, Task, from_fn, text_model::TrainedModels};
 use cohort_kernels::Team;
 use cohort_model::{Device, DevicePeak, DevicePolicy, Flops, ModelError, Prompts, TextPolicy};
 use serde::Serialize;
@@ -231,6 +231,7 @@ impl StepBench {
             },
             stop_in_text: StopInText::Exclude,
             scores: None,
+            trained: TrainedModels::default(),
         }
     }
 

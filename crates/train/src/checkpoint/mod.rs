@@ -6,6 +6,7 @@
 //!   (adapter_model.safetensors, adapter_config.json, ..    a policy that is an adapter, in PEFT's layout)
 //!   README.md                                              the card: recipe, base, stage, step
 //!   optimizer.safetensors                                  two moments a parameter
+//!   reward_models.safetensors                              the models of texts that the run trains, where it does
 //!   ema/                                                   the averaged weights, a directory of the same layout
 //!   state.json                                             what else the stage needs to go on
 //!   checksums.json                                         SHA-256 of every file and every tensor
@@ -17,6 +18,7 @@
 mod card;
 mod checksum;
 mod model_files;
+mod reward_models;
 mod tensors;
 
 use std::{
@@ -26,12 +28,14 @@ use std::{
 };
 
 use cohort_core::{NumberType, Policy, StoredTensor, policy::show_bytes};
+use cohort_env::text_model::TextModels;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use card::{Provenance, base_name};
 pub(crate) use checksum::CHECKSUMS;
 pub use checksum::verify;
 pub use model_files::SHARD_BYTES;
+pub use reward_models::{has as has_reward_models, read as read_reward_models};
 use tensors::{read_tensors, write_tensors};
 
 use crate::optimizer::Optimizer;
@@ -67,6 +71,8 @@ pub struct Parts<'a, S> {
     pub optimizer: Option<&'a Optimizer>,
     /// The averaged weights.
     pub ema: Option<&'a dyn Policy>,
+    /// What the run trains beside the policy; may be empty.
+    pub models: &'a TextModels,
     pub state: &'a S,
     pub provenance: &'a Provenance,
     /// The largest weights file, in bytes: [`SHARD_BYTES`].
@@ -124,7 +130,7 @@ fn stage_model(staging: &Path, policy: &dyn Policy, provenance: &Provenance, sha
 }
 
 fn stage<S: Serialize>(staging: &Path, parts: &Parts<'_, S>) -> io::Result<()> {
-    let &Parts { policy, optimizer, ema, state, provenance, shard_bytes } = parts;
+    let &Parts { policy, optimizer, ema, models, state, provenance, shard_bytes } = parts;
     stage_model(staging, policy, provenance, shard_bytes)?;
     if let Some(optimizer) = optimizer {
         let moments = optimizer.tensors(policy.parameters());
@@ -136,6 +142,7 @@ fn stage<S: Serialize>(staging: &Path, parts: &Parts<'_, S>) -> io::Result<()> {
         let tensors: Vec<StoredTensor> = moments.iter().map(stored).collect();
         write_tensors(&staging.join(OPTIMIZER), &tensors, |index, look| show_bytes(moments[index].2, look))?;
     }
+    reward_models::write(staging, models)?;
     if let Some(ema) = ema {
         let folder = staging.join(EMA);
         fs::create_dir(&folder)?;

@@ -1,6 +1,6 @@
 //! The metrics of a run for other tools: TensorBoard's event files, and a table.
 //!
-//! Both are functions of what the manifest has committed of `metrics.jsonl`, `supervised.jsonl`, `score.jsonl` and `timings.jsonl`, and
+//! Both are functions of what the manifest has committed of `metrics.jsonl`, `supervised.jsonl`, `reward_model.jsonl`, `score.jsonl` and `timings.jsonl`, and
 //! read no clock: equal logs give equal bytes, and what is not committed is in neither.
 
 mod csv;
@@ -23,6 +23,7 @@ use point::{Point, points};
 #[derive(Default)]
 pub(crate) struct Logs {
     pub supervised: String,
+    pub reward_model: String,
     pub metrics: String,
     pub score: String,
     pub timings: String,
@@ -35,6 +36,7 @@ impl Logs {
         let read = |log: LogName, bytes: u64| committed(&run.join(log.file()), bytes);
         Ok(Self {
             supervised: read(LogName::Supervised, lengths.supervised)?,
+            reward_model: read(LogName::RewardModel, lengths.reward_model)?,
             metrics: read(LogName::Metrics, lengths.metrics)?,
             score: read(LogName::Score, lengths.score)?,
             timings: read(LogName::Timings, lengths.timings)?,
@@ -42,7 +44,7 @@ impl Logs {
     }
 
     fn points(&self, elapsed: &mut f64) -> Result<Vec<Point>, String> {
-        points([&self.supervised, &self.metrics, &self.score], &self.timings, elapsed)
+        points(&[&self.supervised, &self.reward_model, &self.metrics, &self.score], &self.timings, elapsed)
     }
 }
 

@@ -39,7 +39,7 @@ struct Spent {
 
 /// The points of these logs, stage by stage. `elapsed` holds the seconds of the steps before these lines, and
 /// of all steps after the call.
-pub(super) fn points(stages: [&str; 3], timings: &str, elapsed: &mut f64) -> Result<Vec<Point>, String> {
+pub(super) fn points(stages: &[&str], timings: &str, elapsed: &mut f64) -> Result<Vec<Point>, String> {
     let mut ends: HashMap<(String, u64), f64> = HashMap::new();
     for line in timings.lines() {
         let timing: Timing = serde_json::from_str(line).map_err(|e| format!("timings.jsonl has a broken line: {e}"))?;
@@ -84,7 +84,7 @@ mod tests {
         let mut elapsed = 1.0;
         let supervised = "{\"stage\":\"supervised\",\"step\":1,\"lr\":1}\n";
         let score = "{\"stage\":\"score\",\"step\":1,\"loss\":0.5,\"rows\":[{\"score\":1}]}\n";
-        let got = points([supervised, METRICS, score], TIMINGS, &mut elapsed).unwrap();
+        let got = points(&[supervised, METRICS, score], TIMINGS, &mut elapsed).unwrap();
         assert_eq!(elapsed, 3.5);
         let at = |i: usize| (got[i].step, got[i].seconds, got[i].tag(&got[i].values[0].0));
         assert_eq!(at(0), (1, 3.0, "supervised/lr".to_owned()));
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_broken_line_is_no_metric() {
-        assert!(points(["", "{\"step\":1,\"half\n", ""], "", &mut 0.0).unwrap_err().contains("no JSON object"));
-        assert!(points(["", "{\"lr\":1}\n", ""], "", &mut 0.0).unwrap_err().contains("no step"));
+        assert!(points(&["", "{\"step\":1,\"half\n", ""], "", &mut 0.0).unwrap_err().contains("no JSON object"));
+        assert!(points(&["", "{\"lr\":1}\n", ""], "", &mut 0.0).unwrap_err().contains("no step"));
     }
 }

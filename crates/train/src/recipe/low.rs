@@ -3,6 +3,8 @@
 //! Choices are externally tagged (`scale = "none"`, `scale = { std = { ddof = 1 } }`), so that a choice's
 //! parameters exist only beside it. An unknown key anywhere is an error.
 
+mod reward_model;
+
 use std::collections::BTreeMap;
 
 use cohort_core::{
@@ -31,10 +33,11 @@ use cohort_zoo::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use self::reward_model::{ModelSection, Negative, RewardModelSection};
 use crate::{
     ema::EmaSection,
     evaluate::DevMetric,
-    stage::{RL, SCORE, SUPERVISED},
+    stage::{REWARD_MODEL, RL, SCORE, SUPERVISED},
     update::DeadSamples,
 };
 
@@ -50,7 +53,7 @@ pub struct Low {
     /// Where the policy's passes run, sampling and training alike: `cpu`, or a GPU that this program was built with (`vulkan`, `wgpu`, `metal`,
     /// `cuda`, `rocm`; `cuda:1` is the second). The optimizer, rewards and everything else are on the processor.
     pub device: Device,
-    /// Any of `supervised`, `rl` and `score`, in this order. `rl` alone unless told.
+    /// Any of `supervised`, `reward_model`, `rl` and `score`, in this order. `rl` alone unless told.
     pub stages: Option<Vec<StageName>>,
     /// Where the policy comes from: exactly one of `model` and `new`.
     pub policy: PolicySection,
@@ -63,6 +66,9 @@ pub struct Low {
     /// A stage of likelihood before the rl stage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub supervised: Option<SupervisedSection>,
+    /// Models that the run trains for its own reward terms, in a stage before the rl stage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reward_model: Option<RewardModelSection>,
     /// What the score of a prompt is, for a score stage and for `eval.score`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score: Option<ScoreSection>,
@@ -100,6 +106,8 @@ pub struct Low {
 pub enum StageName {
     /// Likelihood of the task's worked solutions.
     Supervised,
+    /// Models of texts that reward terms read; the policy stands still.
+    RewardModel,
     /// Reinforcement from groups.
     Rl,
     /// The gap between two given answers, held against labels.
@@ -111,6 +119,7 @@ impl StageName {
     pub fn word(self) -> &'static str {
         match self {
             StageName::Supervised => SUPERVISED,
+            StageName::RewardModel => REWARD_MODEL,
             StageName::Rl => RL,
             StageName::Score => SCORE,
         }

@@ -30,8 +30,8 @@ pub use difference::{differing_keys, first_difference};
 pub use error::{Place, RecipeError};
 pub use low::SamplerSource;
 use low::{
-    BadWord, EvalSection, LogSection, Low, NewPolicy, OnFailure, PolicySection, PreflightSection, RewardSection,
-    RolloutSection, ScoreSection, StageName, StopInText, SupervisedSection, TaskSection, TrainSection,
+    BadWord, EvalSection, LogSection, Low, NewPolicy, OnFailure, PolicySection, PreflightSection, RewardModelSection,
+    RewardSection, RolloutSection, ScoreSection, StageName, StopInText, SupervisedSection, TaskSection, TrainSection,
 };
 pub use read::{Source, table_of};
 
@@ -54,6 +54,8 @@ pub struct Recipe {
     pub stages: Vec<StageName>,
     /// Runs before the others.
     pub supervised: Option<Supervised>,
+    /// The models that the run trains for its terms.
+    pub reward_model: Option<RewardModelSection>,
     /// What a score is, and how a score stage trains it.
     pub score: Option<Score>,
     pub rollout: Rollout,
@@ -279,8 +281,12 @@ impl Recipe {
 
     /// The stage that follows the cold start; where none does, the supervised one.
     pub fn first_stage(&self) -> StageName {
-        let after = self.stages.iter().find(|stage| **stage != StageName::Supervised);
-        after.copied().unwrap_or(StageName::Supervised)
+        self.stage_after(StageName::Supervised)
+    }
+
+    /// The first stage behind this one; where none is, this one.
+    pub fn stage_after(&self, stage: StageName) -> StageName {
+        self.stages.iter().find(|other| **other > stage).copied().unwrap_or(stage)
     }
 
     /// What of the recipe does nothing as it stands, in words: for the opening lines of a run.

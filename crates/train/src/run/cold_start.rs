@@ -6,6 +6,7 @@ use std::{
 };
 
 use cohort_core::Policy;
+use cohort_env::text_model::TextModels;
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -69,7 +70,15 @@ impl ColdStart {
         checkpoint::write(
             &self.path,
             state.step,
-            &Parts { policy, optimizer: None, ema: None, state, provenance, shard_bytes: SHARD_BYTES },
+            &Parts {
+                policy,
+                optimizer: None,
+                ema: None,
+                models: &TextModels::new(),
+                state,
+                provenance,
+                shard_bytes: SHARD_BYTES,
+            },
         )
     }
 }

@@ -31,6 +31,7 @@ impl Live {
         match log {
             LogName::Metrics => self.pending.metrics.push_str(text),
             LogName::Supervised => self.pending.supervised.push_str(text),
+            LogName::RewardModel => self.pending.reward_model.push_str(text),
             LogName::Score => self.pending.score.push_str(text),
             LogName::Timings => self.pending.timings.push_str(text),
             LogName::Rollouts => {}

@@ -20,7 +20,7 @@ use std::{
 };
 
 use cohort_core::{Policy, Stream};
-use cohort_env::{Sandbox, Split};
+use cohort_env::{Sandbox, Split, text_model::TextModels};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -41,12 +41,12 @@ use crate::{
     preflight::{Preflight, preflight},
     recipe::{
         Recipe, Score, hex,
-        low::{MeasuredOn, ReferenceSection, StageName},
+        low::{MeasuredOn, ReferenceSection, RewardModelSection, StageName},
     },
     run_dir::{Reinforced, RunDir, RunState, Start, Tokens, read_manifest},
     sampling::Actors,
     session::{Interrupt, Session, StageState, checkpoint_name, hold_sum, sum_of},
-    stage::{Reference, RlStage, SCORE, SUPERVISED, ScoreStage, SupervisedStage, drive},
+    stage::{Reference, RewardModelStage, RlStage, SCORE, SUPERVISED, ScoreStage, SupervisedStage, drive, untrained},
     timing::timed,
     update::Division,
     worker::Workers,
@@ -80,6 +80,9 @@ pub struct Summary {
     pub name: String,
     /// Steps of the rl stage.
     pub steps: u64,
+    /// Steps of the reward_model stage, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward_model_steps: Option<u64>,
     /// Steps of the score stage, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score_steps: Option<u64>,
@@ -236,6 +239,7 @@ fn go(
         optimizer,
         ema: None,
         masks: Masks::default(),
+        models: TextModels::new(),
         state: StageState::default(),
         observer,
         interrupt: options.interrupt.clone(),
@@ -246,6 +250,9 @@ fn go(
         started: Instant::now(),
     };
     cold_start(&mut session, options, &start)?;
+    if let Some(config) = &recipe.reward_model {
+        reward_models(&mut session, config)?;
+    }
     session.masks = setup.masks.masks(session.policy.as_ref()).map_err(|problem| recipe.refuse_mask(&problem))?;
     let reinforces = recipe.has(StageName::Rl);
     let reference = match (reinforces && recipe.has_reference(), recipe.train.reference) {
@@ -271,6 +278,21 @@ fn go(
         _ => None,
     };
     finish(session, after, ema, plan, &peak)
+}
+
+/// The models that terms of the later stages read: trained, or as the run trained them before.
+fn reward_models(session: &mut Session<'_>, config: &RewardModelSection) -> Result<(), Error> {
+    let (recipe, world) = (session.recipe, session.world);
+    session.models = untrained(recipe, world)?;
+    if !session.restore_models()? {
+        let mut stage = RewardModelStage::new(recipe, config, world)?;
+        session.started = Instant::now();
+        session.restore()?;
+        drive(&mut stage, session)?;
+        session.leave_reward_models(StageName::Rl.word(), recipe.optimizer)?;
+    }
+    world.trained.set(session.models.clone());
+    Ok(())
 }
 
 /// The rl stage, and where a stage follows the step to it.
@@ -408,7 +430,9 @@ fn before(session: &mut Session<'_>) -> Result<(), Error> {
         false => None,
     };
     let evaluation = evaluate_test(session, "before", |s| s.policy.as_ref())?;
-    let stage = session.recipe.first_stage().word();
+    let last_before =
+        if session.recipe.reward_model.is_some() { StageName::RewardModel } else { StageName::Supervised };
+    let stage = session.recipe.stage_after(last_before).word();
     session.directory.manifest.stage = stage.to_owned();
     session.directory.manifest.preflight = look;
     session.directory.manifest.before = evaluation;
@@ -480,6 +504,7 @@ fn finish(
         status: RunState::Complete,
         name: session.recipe.name.clone(),
         steps: if has_rl { reinforced.step } else { 0 },
+        reward_model_steps: manifest.modelled.as_ref().map(|end| end.step),
         score_steps: recipe.has(StageName::Score).then_some(state.step),
         examples: manifest.examples,
         seed: session.recipe.seed,

@@ -7,6 +7,7 @@
 //! timings.jsonl          one line a step: seconds by phase, memory, what the verdicts of each reward term were and took
 //! rollouts.jsonl         one line an episode
 //! supervised.jsonl       the metrics of a supervised stage
+//! reward_model.jsonl     the metrics of a reward_model stage
 //! score.jsonl            one line a step of a score stage: metrics, and each candidate with its score
 //! checkpoints/step-000012/ , checkpoints/last, checkpoints/best, checkpoints/supervised/step-000080/ , checkpoints/score/step-000200/
 //! dumps/                 batches and samples that went wrong
@@ -34,7 +35,7 @@ use crate::{
     export::Export,
     preflight::Preflight,
     recipe::{Recipe, first_difference, low::Also},
-    stage::{SCORE, SUPERVISED},
+    stage::{REWARD_MODEL, SCORE, SUPERVISED},
     timing::Seconds,
 };
 
@@ -92,6 +93,8 @@ pub struct Committed {
     pub timings: u64,
     pub supervised: u64,
     #[serde(skip_serializing_if = "is_zero")]
+    pub reward_model: u64,
+    #[serde(skip_serializing_if = "is_zero")]
     pub score: u64,
     #[serde(skip_serializing_if = "is_zero")]
     pub tensorboard: u64,
@@ -141,6 +144,9 @@ pub struct Manifest {
     /// SHA-256 of that checkpoint's `checksums.json`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial_sha256: Option<String>,
+    /// How the reward_model stage ended, once the next has begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modelled: Option<Modelled>,
     /// How the rl stage ended, once another has begun.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reinforced: Option<Reinforced>,
@@ -165,6 +171,17 @@ pub struct Manifest {
     pub before: Option<Evaluation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Evaluation>,
+}
+
+/// Where a reward_model stage left its models.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Modelled {
+    pub step: u64,
+    /// Its last checkpoint, below `checkpoints/`.
+    pub checkpoint: String,
+    /// SHA-256 of that checkpoint's `checksums.json`.
+    pub checkpoint_sha256: String,
 }
 
 /// How an rl stage ended that another stage goes on from.
@@ -266,6 +283,7 @@ pub enum LogName {
     Rollouts,
     Timings,
     Supervised,
+    RewardModel,
     Score,
 }
 
@@ -277,6 +295,7 @@ impl LogName {
             LogName::Rollouts => "rollouts.jsonl",
             LogName::Timings => "timings.jsonl",
             LogName::Supervised => "supervised.jsonl",
+            LogName::RewardModel => "reward_model.jsonl",
             LogName::Score => "score.jsonl",
         }
     }
@@ -289,6 +308,7 @@ pub struct RunDir {
     rollouts: Log,
     timings: Log,
     supervised: Log,
+    reward_model: Log,
     score: Log,
     live: Option<Live>,
     pub manifest: Manifest,
@@ -334,7 +354,7 @@ impl RunDir {
         });
         let committed = manifest.committed;
         remove_staging(&path.join("checkpoints")).map_err(failed)?;
-        for stage in [SUPERVISED, SCORE] {
+        for stage in [SUPERVISED, REWARD_MODEL, SCORE] {
             remove_staging(&path.join("checkpoints").join(stage)).map_err(failed)?;
         }
         Ok(Self {
@@ -342,6 +362,7 @@ impl RunDir {
             rollouts: Log::open(path.join(LogName::Rollouts.file()), committed.rollouts)?,
             timings: Log::open(path.join(LogName::Timings.file()), committed.timings)?,
             supervised: Log::open(path.join(LogName::Supervised.file()), committed.supervised)?,
+            reward_model: Log::open(path.join(LogName::RewardModel.file()), committed.reward_model)?,
             score: Log::open(path.join(LogName::Score.file()), committed.score)?,
             live: match recipe.log.also.contains(&Also::Tensorboard) {
                 true => Some(Live::open(path, &committed)?),
@@ -391,6 +412,7 @@ impl RunDir {
             LogName::Rollouts => &mut self.rollouts,
             LogName::Timings => &mut self.timings,
             LogName::Supervised => &mut self.supervised,
+            LogName::RewardModel => &mut self.reward_model,
             LogName::Score => &mut self.score,
         }
         .append(text.as_bytes())
@@ -398,7 +420,8 @@ impl RunDir {
 
     /// Makes everything so far count: replaces the manifest.
     pub fn commit(&mut self) -> Result<(), RunDirError> {
-        for log in [&self.metrics, &self.rollouts, &self.timings, &self.supervised, &self.score] {
+        let logs = [&self.metrics, &self.rollouts, &self.timings, &self.supervised, &self.reward_model, &self.score];
+        for log in logs {
             log.sync()?;
         }
         if let Some(live) = &mut self.live {
@@ -409,6 +432,7 @@ impl RunDir {
             rollouts: self.rollouts.bytes,
             timings: self.timings.bytes,
             supervised: self.supervised.bytes,
+            reward_model: self.reward_model.bytes,
             score: self.score.bytes,
             tensorboard: self.live.as_ref().map_or(0, |live| live.log.bytes),
         };

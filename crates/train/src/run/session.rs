@@ -15,6 +15,7 @@ use cohort_core::{
     curriculum::CurriculumState,
     metric::{Metric, Metrics},
 };
+use cohort_env::text_model::TextModels;
 use cohort_kernels::Team;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -30,7 +31,7 @@ use crate::{
     optimizer::Optimizer,
     outside::Outside,
     recipe::{OptimizerConfig, Recipe, hex},
-    run_dir::{LogName, Reinforced, RunDir, Tokens},
+    run_dir::{LogName, Modelled, Reinforced, RunDir, Tokens},
     timing::{Seconds, seconds, timed},
     update::{Division, Pass, Passed},
     worker::Workers,
@@ -95,6 +96,8 @@ pub struct Session<'a> {
     /// The averaged weights of the rl stage.
     pub ema: Option<Ema>,
     pub masks: Masks,
+    /// The models that the run trains for its terms; empty before their stage.
+    pub models: TextModels,
     pub state: StageState,
     pub observer: &'a mut dyn Observer,
     pub interrupt: Interrupt,
@@ -125,6 +128,7 @@ impl Session<'_> {
             policy: self.policy.as_ref(),
             optimizer: Some(&self.optimizer),
             ema: self.ema.as_ref().map(Ema::policy),
+            models: &self.models,
             state: &self.state,
             provenance: &self.recipe.provenance(&self.state.stage, self.state.step),
             shard_bytes: SHARD_BYTES,
@@ -180,6 +184,29 @@ impl Session<'_> {
         self.commit_logs()
     }
 
+    /// Leaves the reward_model stage for the one that reads its models. Its end is committed, and that the next has begun.
+    pub fn leave_reward_models(&mut self, next: &str, optimizer: OptimizerConfig) -> Result<(), Error> {
+        let manifest = &mut self.directory.manifest;
+        manifest.modelled = Some(Modelled {
+            step: self.state.step,
+            checkpoint: manifest.checkpoint.take().unwrap_or_default(),
+            checkpoint_sha256: manifest.checkpoint_sha256.take().unwrap_or_default(),
+        });
+        (manifest.stage, manifest.step) = (next.to_owned(), 0);
+        self.begin(optimizer);
+        self.commit_logs()
+    }
+
+    /// Reads the models that the reward_model stage left, where that is over.
+    pub fn restore_models(&mut self) -> Result<bool, Error> {
+        let Some(end) = self.directory.manifest.modelled.clone() else { return Ok(false) };
+        let path = self.directory.checkpoints().join(&end.checkpoint);
+        hold_sum(&path, Some(&end.checkpoint_sha256))?;
+        checkpoint::verify(&path)?;
+        checkpoint::read_reward_models(&path, &mut self.models)?;
+        Ok(true)
+    }
+
     /// Forgets what the stage before carried, but for the weights.
     pub fn begin(&mut self, optimizer: OptimizerConfig) {
         self.state = StageState::default();
@@ -223,6 +250,9 @@ impl Session<'_> {
         self.optimizer.updates = self.state.updates;
         if let Some(ema) = &mut self.ema {
             checkpoint::read_ema(&path, ema.policy_mut())?;
+        }
+        if !self.models.is_empty() {
+            checkpoint::read_reward_models(&path, &mut self.models)?;
         }
         Ok(())
     }

@@ -146,6 +146,26 @@ impl Sampling<'_> {
         Ok(groups)
     }
 
+    /// Samples the groups of `prompts`, which nothing judges.
+    pub fn unjudged(
+        &self,
+        world: &World,
+        strategy: &dyn Strategy,
+        Actors { sampler, .. }: Actors<'_>,
+        prompts: &[Prompt],
+        workers: Workers,
+    ) -> Result<Vec<Group>, Error> {
+        let per_block = self.blocks.prompts(prompts.len(), strategy.group_size(), 1, workers);
+        let blocks: Vec<&[Prompt]> = prompts.chunks(per_block).collect();
+        let ask = self.ask(world);
+        let groups = workers.map("sampling", blocks.len(), |block| {
+            let desk = Desk { sampler, turns: world.turns.as_ref() };
+            let rolled = strategy.roll(blocks[block], &ask, desk);
+            rolled.map_err(|source| Error::Policy { step: self.step, source })
+        })?;
+        Ok(groups.into_iter().flatten().collect())
+    }
+
     /// The prompts with a hint of their level behind each, and what it took to write them.
     pub fn hinted(
         &self,

@@ -5,6 +5,7 @@
 use std::{collections::HashMap, fs, path::Path, sync::Mutex};
 
 use cohort_core::{Action, Dice, Policy, PolicyError, Request, Rows, Sample, Sampler, StopReason, Stream};
+use cohort_env::text_model::TextModels;
 use cohort_rollout::{ServerConfig, ServerError, ServerSampler, server::Push};
 use serde_json::json;
 
@@ -61,6 +62,7 @@ impl Outside {
             policy,
             optimizer: None,
             ema: None,
+            models: &TextModels::new(),
             state: &json!({ "updates": updates }),
             provenance: &Provenance { stage: "pushed to a server".to_owned(), step: updates, ..Provenance::default() },
             shard_bytes: SHARD_BYTES,

@@ -6,7 +6,7 @@ use cohort_core::{
     Action, Choice, Context, Controls, Episode, Facts, Group, GroupKey, Method, Outcome, Policy, Sample, StopReason,
     Turns,
 };
-use cohort_env::{Codec, Item, Split, Task, Verifier, View, judge_timed};
+use cohort_env::{Codec, Item, Split, Task, Verifier, View, judge_timed, text_model::TrainedModels};
 use cohort_rollout::{Hints, Prompt, Strategy};
 
 use super::account::Judged;
@@ -57,6 +57,8 @@ pub struct World {
     pub stop_in_text: StopInText,
     /// What the score of a prompt is, where the recipe says so.
     pub scores: Option<Scores>,
+    /// Where its terms find the models that the run trains.
+    pub trained: TrainedModels,
 }
 
 impl World {

@@ -3,6 +3,7 @@
 mod draw;
 mod pool;
 pub(crate) mod record;
+mod reward_model;
 mod rl;
 mod score;
 mod supervised;
@@ -12,6 +13,7 @@ use std::time::Instant;
 use cohort_core::metric::Metrics;
 use serde_json::{Value, json};
 
+pub use reward_model::{RewardModelStage, untrained};
 pub use rl::{Reference, RlStage};
 pub(crate) use score::CANDIDATES_PER_BLOCK;
 pub use score::ScoreStage;
@@ -31,6 +33,7 @@ use crate::{
 /// Name of the reinforcement stage, whose steps are the run's steps.
 pub const RL: &str = "rl";
 pub const SUPERVISED: &str = "supervised";
+pub const REWARD_MODEL: &str = "reward_model";
 pub const SCORE: &str = "score";
 
 /// What a step gave.

@@ -110,6 +110,7 @@ fn run(case: Case, more: &[&str]) -> Outcome {
         controls: Controls { stop: vec![1], ..Controls::new(recipe.rollout.decoding, case.max_new_tokens) },
         stop_in_text: StopInText::Exclude,
         scores: None,
+        trained: Default::default(),
     };
     let setup = Setup { policy: Box::new(policy()) as Box<dyn Policy>, world, masks: MaskSource::default() };
     let run = folder.path().join("run");

@@ -22,7 +22,7 @@ use self::{
     method::{curriculum, group_size},
     policy::{policy, trained},
     rollout::{rollout, rows_at},
-    stages::{optimizer_of, score, stages, supervised, unaveraged},
+    stages::{optimizer_of, reward_model, score, stages, supervised, unaveraged},
 };
 use super::{
     OptimizerConfig, Recipe, Reward, Source, TaskSource,
@@ -43,6 +43,7 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
     let task = task(&check, low)?;
     let stages = stages(&check, low)?;
     let supervised = supervised(&check, low, &stages)?;
+    let reward_model = reward_model(&check, low, &stages)?;
     let score = score(&check, low, &stages)?;
     let rollout = rollout(&check, low)?;
     let reward = reward(&check, low)?;
@@ -78,6 +79,7 @@ pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
         task,
         stages,
         supervised,
+        reward_model,
         score,
         rollout,
         reward,

@@ -1,15 +1,20 @@
 //! Which stages a recipe has, and those that are not the rl stage.
 
+use std::collections::BTreeSet;
+
+use cohort_env::VerifierConfig;
+
 use super::check::Check;
 use crate::recipe::{
     OptimizerConfig, RecipeError, Score, Supervised,
-    low::{Low, StageName},
+    low::{Low, RewardModelSection, StageName},
 };
 
 /// The stages in their order.
 pub(super) fn stages(check: &Check<'_>, low: &Low) -> Result<Vec<StageName>, RecipeError> {
     let stages = low.stages.clone().unwrap_or_else(|| vec![StageName::Rl]);
-    let hint = "any of supervised, rl and score, in this order: for example stages = [\"supervised\", \"rl\"]";
+    let hint =
+        "any of supervised, reward_model, rl and score, in this order: for example stages = [\"supervised\", \"rl\"]";
     if stages.is_empty() {
         return check.fail("stages", "must name a stage", "none", hint);
     }
@@ -45,6 +50,63 @@ pub(super) fn supervised(
         check.at_least("supervised.until.prompts", until.prompts, 1, "dev prompts a check")?;
     }
     Ok(Some(Supervised { section, optimizer }))
+}
+
+/// The models that a run trains, and the terms that read them.
+pub(super) fn reward_model(
+    check: &Check<'_>,
+    low: &Low,
+    stages: &[StageName],
+) -> Result<Option<RewardModelSection>, RecipeError> {
+    let is_stage = stages.contains(&StageName::RewardModel);
+    let section = match (&low.reward_model, is_stage) {
+        (None, false) => None,
+        (Some(section), true) => Some(section),
+        (None, true) => {
+            let hint = "give [reward_model.models.NAME] with its family and the column of what is right";
+            return check.fail("reward_model", "is a stage, and trains nothing", "no [reward_model] section", hint);
+        }
+        (Some(_), false) => {
+            let hint = "stages = [\"supervised\", \"reward_model\", \"rl\"], or leave the section out";
+            let got = "a [reward_model] section";
+            return check.fail("reward_model", "is given, and is no stage of the recipe", got, hint);
+        }
+    };
+    let trained = section.map_or_else(BTreeSet::new, |section| section.models.keys().collect());
+    let mut read = BTreeSet::new();
+    for (name, term) in &low.reward.terms {
+        let Some(VerifierConfig::Trained(reader)) = &term.verifier else { continue };
+        if !trained.contains(&reader.model) {
+            let key = format!("reward.terms.{name}.verifier.trained.model");
+            let hint = "reward_model.models names them, and stages must have reward_model";
+            return check.fail(&key, "must name a model that the run trains", format!("{:?}", reader.model), hint);
+        }
+        read.insert(&reader.model);
+    }
+    let Some(section) = section else { return Ok(None) };
+    if !stages.contains(&StageName::Rl) {
+        let hint = "stages = [\"supervised\", \"reward_model\", \"rl\"]";
+        return check.fail("stages", "must have rl behind reward_model: its terms read the models", "no rl", hint);
+    }
+    check.at_least("reward_model.models", section.models.len(), 1, "give [reward_model.models.NAME]")?;
+    check.at_least("reward_model.steps", section.steps as usize, 1, "steps of the stage")?;
+    check.at_least("reward_model.batch_size", section.batch_size, 1, "rows a step")?;
+    check.at_least("reward_model.samples", section.samples, 1, "answers of the policy a row")?;
+    check.at_least("reward_model.save_every", section.save_every as usize, 1, "steps between checkpoints")?;
+    for (name, model) in &section.models {
+        if let Err((key, problem)) = model.family.check() {
+            let (key, hint) =
+                (format!("reward_model.models.{name}.family.{key}"), "`cohort explain` lists the parameters");
+            return check.fail(&key, &problem, "what is written", hint);
+        }
+        if !read.contains(name) {
+            let hint = format!(
+                "give a term verifier.trained = {{ model = \"{name}\" }}, of weight 0 where it is only looked at"
+            );
+            return check.fail(&format!("reward_model.models.{name}"), "is read by no reward term", name, &hint);
+        }
+    }
+    Ok(Some(section.clone()))
 }
 
 /// What a score is: for the stage, for evaluations, or for both.

@@ -81,6 +81,7 @@ pub fn world(recipe: &Recipe, verifier: Box<dyn Verifier>) -> World {
         controls: Controls::new(recipe.rollout.decoding, recipe.rollout.max_new_tokens),
         stop_in_text: StopInText::Exclude,
         scores: None,
+        trained: Default::default(),
     }
 }
 
