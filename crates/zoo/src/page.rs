@@ -24,6 +24,7 @@ pub fn page(entry: &Entry, corrected: Option<Verdict>) -> Option<String> {
         Some(line) => results(&mut text, claim, line, corrected, entry.runs),
         None => text.push_str("\n## What came of it\n\nNot run yet (`not_run`).\n"),
     }
+    measured(&mut text, system);
     tried(&mut text, entry, claim, system);
     list(&mut text, "Deviations", &system.deviations, true);
     list(&mut text, "Unverified", &system.unverified, false);
@@ -163,6 +164,14 @@ fn beside(text: &mut String, line: &ResultLine) {
     }
 }
 
+/// What was measured besides: no verdict reads it.
+fn measured(text: &mut String, system: &System) {
+    if !system.measured.is_empty() {
+        text.push_str("\n## Measured besides\n");
+        system.measured.iter().for_each(|what| _ = writeln!(text, "\n{}", what.trim()));
+    }
+}
+
 /// What was tuned, and what was tried.
 fn tried(text: &mut String, entry: &Entry, claim: &Claim, system: &System) {
     if claim.tuned.is_empty() && system.tried.is_empty() && entry.dev.is_empty() {
@@ -230,7 +239,7 @@ mod tests {
         let method = [0.53, 0.54, 0.55, 0.56, 0.57];
         let mut entry = entries(vec![line("mc-grpo", &method, &[0.5; 5])]).swap_remove(28);
         let system = "number = 29\ntitle = \"MC-GRPO\"\nsource = \"a paper\"\nwhat = \"Medians. Pivots.\"\npaper = \"+1\"\n\
-            deviations = [\"small\", \"smaller\"]\nunverified = [\"eps\"]\ntried = [\"more\"]\n\
+            deviations = [\"small\", \"smaller\"]\nunverified = [\"eps\"]\ntried = [\"more\"]\nmeasured = [\"Load: 2.\", \"\"\"\n| a |\n|---|\n\"\"\"]\n\
             equations = [{ formula = \"|a|\", symbol = \"crates/core/src/lib.rs: core\" }]";
         let claim = "text = \"Medians win.\"\nmetric = \"greedy\"\neffect = 0.03\ntokens = 400_000\n[switch]\n\"advantage.baseline\" = \"mean\"\n\
             [tuned.\"train.lr\"]\ntrials = [1e-4, 2e-4]\nmethod = 1e-4\nbaseline = 2e-4";
@@ -256,6 +265,7 @@ mod tests {
             "## Unverified\n\n- eps",
             "tried 0.0001, 0.0002; the method has 0.0001, the baseline 0.0002",
             "- more",
+            "## Measured besides\n\nLoad: 2.\n\n| a |\n|---|\n\n## Tried on dev",
         ] {
             assert!(text.contains(part), "no `{part}` in\n{text}");
         }

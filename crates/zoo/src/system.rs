@@ -29,6 +29,9 @@ pub struct System {
     /// What was tried on dev, where the verdict is not `reproduced`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tried: Vec<String>,
+    /// What was measured besides, by which script, with its numbers; each a paragraph or a table of the page, in Markdown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measured: Vec<String>,
 }
 
 /// An equation beside the code that computes it.
