@@ -1,15 +1,17 @@
 //! What a verifier said of a completion, and the parts that its score is made of.
 
 use cohort_core::{Fact, Facts, Outcome};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// An outcome, and what it came from: numbers and words for people and scripts, in the order in which they were found.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     pub outcome: Outcome,
     /// Sub-scores, counts, the first line of a tool's complaint. Never read by training.
     pub parts: Map<String, Value>,
-    /// What it took, where somebody outside this process was asked.
+    /// What it took, where somebody outside this process was asked; not kept where a verdict is.
+    #[serde(skip)]
     pub asked: Option<Asked>,
     /// What methods may read of it, for a recipe that asks (`reward.terms.NAME.facts`): like the outcome it is recorded, and a redone step
     /// takes it back.

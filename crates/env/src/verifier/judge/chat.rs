@@ -6,12 +6,13 @@ use cohort_core::Outcome;
 use serde_json::{Value, json};
 
 use super::{
-    cache::{Cache, Said},
+    cache::{self, Said},
     config::Price,
     prompt::Messages,
 };
 use crate::verifier::{
     Asked,
+    cache::Folder,
     program::excerpt,
     service::{Service, Told},
 };
@@ -21,7 +22,7 @@ pub(super) struct Chat {
     pub model: String,
     pub temperature: f64,
     pub max_tokens: usize,
-    pub cache: Option<Cache>,
+    pub cache: Option<Folder>,
     pub price: Option<Price>,
 }
 
@@ -46,9 +47,9 @@ impl Chat {
             "max_tokens": self.max_tokens,
             "stream": false,
         });
-        let name = Cache::name(self.service.address().url(), &body);
+        let name = cache::name(self.service.address().url(), &body);
         let begun = Instant::now();
-        if let Some(said) = self.cache.as_ref().and_then(|cache| cache.get(&name))
+        if let Some(said) = self.cache.as_ref().and_then(|cache| cache.get::<Said>(&name))
             && let Ok(result) = read(&said.content)
         {
             let asked = Asked { seconds: begun.elapsed().as_secs_f64(), cached: 1, ..Asked::default() };

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{cache::Cache, chat::Chat, mode::Mode, prompt::Prompt, reading::Reading, scorer::Scorer};
+use super::{cache, chat::Chat, mode::Mode, prompt::Prompt, reading::Reading, scorer::Scorer};
 use crate::verifier::{
-    Configured, Described, Means, Verifier, VerifierError, limits,
+    Configured, Described, Means, Verifier, VerifierError,
+    cache::Folder,
+    limits,
     service::{Address, Manners, Service},
 };
 
@@ -196,13 +198,13 @@ impl Configured for Judge {
             key: self.api_key_env.clone(),
         };
         let address = Address::of("base_url", &self.base_url)?.below_v1("/chat/completions");
-        let cache = means.cache.as_deref().filter(|_| self.cache == Cached::Disk).map(Cache::new);
+        let kept = means.cache.as_deref().filter(|_| self.cache == Cached::Disk);
         let chat = Chat {
             service: Service::new(address, manners, means)?,
             model: self.model.clone(),
             temperature: self.temperature,
             max_tokens: self.max_tokens,
-            cache,
+            cache: kept.map(|folder| Folder::new(folder, cache::FOLDER)),
             price: self.price,
         };
         Ok(Box::new(Scorer {

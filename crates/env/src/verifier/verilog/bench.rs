@@ -3,7 +3,8 @@
 use std::{
     collections::hash_map::RandomState,
     hash::{BuildHasher, Hasher},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    process::Command,
     sync::{
         LazyLock,
         atomic::{AtomicU64, Ordering},
@@ -13,11 +14,13 @@ use std::{
 
 use cohort_sandbox::{Ending, Jail, Limits, Program, Report};
 use regex::Regex;
+use serde::{Deserialize, Serialize};
 
 use super::source;
 
 /// How a design ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Ended {
     Passed {
         samples: u64,
@@ -42,6 +45,11 @@ pub enum Ended {
 impl Ended {
     pub fn compiles(&self) -> bool {
         !matches!(self, Ended::Refused(_) | Ended::NotCompiled(_) | Ended::Broken(_))
+    }
+
+    /// Whether it will end so another time too: not so where time, memory or the sandbox had a part in it.
+    pub fn is_settled(&self) -> bool {
+        !matches!(self, Ended::TimedOut | Ended::Broken(_) | Ended::NotReported(_))
     }
 
     /// What people are told.
@@ -82,6 +90,13 @@ pub struct Bench {
     /// Seeds the words that designs cannot know.
     secret: RandomState,
     runs: AtomicU64,
+}
+
+/// What `iverilog` in `folder` says of its version; `None` where it says nothing.
+pub fn version(folder: &Path) -> Option<String> {
+    let said = Command::new(folder.join("iverilog")).arg("-V").output().ok()?.stdout;
+    let line = String::from_utf8_lossy(&said).lines().next()?.trim().to_owned();
+    (!line.is_empty()).then_some(line)
 }
 
 /// Whether a testbench reports as VerilogEval's do.
@@ -144,6 +159,17 @@ impl Bench {
             Ending::TimedOut => Err(Ended::TimedOut),
             _ => Err(Ended::NotCompiled(first_line(&report, "the preprocessor fails"))),
         }
+    }
+
+    /// What a run may use, in words that differ where that does.
+    pub fn limits(&self) -> String {
+        format!("{:?}", self.jail.limits_of())
+    }
+
+    /// Simulations and compilations that were begun.
+    #[cfg(test)]
+    pub fn runs(&self) -> u64 {
+        self.runs.load(Ordering::Relaxed)
     }
 
     fn shell(&self, script: &str) -> Program {

@@ -4,20 +4,15 @@ mod bench;
 mod source;
 mod structure;
 
-use std::{
-    collections::HashMap,
-    path::PathBuf,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use cohort_core::Outcome;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use self::bench::{Bench, Ended};
+use self::bench::{Bench, Ended, Trust};
 use super::{
     Configured, Described, Means, Verdict, Verifier, VerifierError, View,
+    cache::{Kept, Key},
     columns::{self, Fault},
     fenced,
     pure::positive,
@@ -44,6 +39,9 @@ pub enum Ladder {
 /// forces what it does not drive or reaches into the testbench does not compile here. A design must compile alone.
 ///
 /// Where a design does not pass, the row's reference is tried as the design, once: a problem whose own reference fails is an error.
+///
+/// What Icarus said is kept in the folder of caches, by the hash of its version, the limits and all three texts; what took too long, was ended
+/// or failed is not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct VerilogTestbench {
@@ -68,8 +66,11 @@ const PASSED: f64 = 2.1;
 /// Bytes of a design beyond which it is not compiled.
 const LONGEST: usize = 1 << 17;
 
-/// Verdicts that are remembered.
+/// Verdicts that are remembered in memory.
 const KEPT: usize = 20_000;
+
+/// Counts the ways in which designs were read and put on the bench: another way may end otherwise, and must not find what was kept.
+const WAY: &str = "1";
 
 impl Configured for VerilogTestbench {
     const DESCRIBED: Described = Described {
@@ -102,9 +103,7 @@ impl Configured for VerilogTestbench {
     }
 
     fn build(&self, means: &Means) -> Result<Box<dyn Verifier>, VerifierError> {
-        self.check()?;
-        let bench = Bench::new(icarus()?, means.sandbox.jail()?, Duration::from_secs_f64(self.timeout_s));
-        Ok(Box::new(Simulated { config: self.clone(), bench, kept: Mutex::default() }))
+        Ok(Box::new(Simulated::new(self, means)?))
     }
 }
 
@@ -118,13 +117,13 @@ fn icarus() -> Result<PathBuf, VerifierError> {
     })
 }
 
-type Key = [u8; 32];
-
 struct Simulated {
     config: VerilogTestbench,
     bench: Bench,
-    /// How designs ended, by the hash of all that was compiled. What took too long may not do so again, and is not kept.
-    kept: Mutex<HashMap<Key, Ended>>,
+    /// What runs a design, and within what: the tool, its version, the limits.
+    surroundings: String,
+    /// How designs ended, by the hash of the surroundings and all that was compiled.
+    kept: Kept<Ended>,
 }
 
 impl Verifier for Simulated {
@@ -145,6 +144,17 @@ impl Verifier for Simulated {
 }
 
 impl Simulated {
+    fn new(config: &VerilogTestbench, means: &Means) -> Result<Self, VerifierError> {
+        config.check()?;
+        let folder = icarus()?;
+        let (version, sandbox) = (bench::version(&folder), means.sandbox);
+        // What does not say which it is may be another one next time.
+        let cache = means.cache.as_deref().filter(|_| version.is_some());
+        let bench = Bench::new(folder, sandbox.jail()?, Duration::from_secs_f64(config.timeout_s));
+        let surroundings = format!("{WAY}\n{}\n{sandbox:?}\n{}", version.unwrap_or_default(), bench.limits());
+        Ok(Self { config: config.clone(), bench, surroundings, kept: Kept::new(KEPT, cache, "verilog") })
+    }
+
     fn verdict(&self, view: &View) -> Result<Verdict, Fault> {
         let text = |name, expected: &'static str| {
             view.text(name).filter(|t| !t.trim().is_empty()).ok_or_else(|| columns::fault(view, name, expected))
@@ -159,11 +169,11 @@ impl Simulated {
         let ended = if design.len() > LONGEST {
             Ended::Refused(format!("over {LONGEST} bytes"))
         } else {
-            self.ended(design, reference, testbench)
+            self.ended(design, reference, testbench, Trust::Nobody)
         };
         if !matches!(ended, Ended::Passed { .. } | Ended::Broken(_)) {
             let own = source::renamed(reference, "RefModule", "TopModule");
-            match self.ended_as(&own, reference, testbench, bench::Trust::Reference) {
+            match self.ended(&own, reference, testbench, Trust::Reference) {
                 Ended::Passed { .. } | Ended::Broken(_) => {}
                 other => {
                     let why = other.fault().unwrap_or_default();
@@ -203,29 +213,13 @@ impl Simulated {
         })
     }
 
-    fn ended(&self, design: &str, reference: &str, testbench: &str) -> Ended {
-        self.ended_as(design, reference, testbench, bench::Trust::Nobody)
-    }
-
-    fn ended_as(&self, design: &str, reference: &str, testbench: &str, trust: bench::Trust) -> Ended {
-        let mut hash = Sha256::new();
-        for text in [design, reference, testbench, if trust == bench::Trust::Nobody { "0" } else { "1" }] {
-            hash.update((text.len() as u64).to_le_bytes());
-            hash.update(text);
-        }
-        let key: Key = hash.finalize().into();
-        if let Some(ended) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return ended.clone();
-        }
-        let ended = self.bench.run(design, reference, testbench, trust);
-        if !matches!(ended, Ended::TimedOut | Ended::Broken(_)) {
-            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            if kept.len() >= KEPT {
-                kept.clear();
-            }
-            kept.insert(key, ended.clone());
-        }
-        ended
+    fn ended(&self, design: &str, reference: &str, testbench: &str, trust: Trust) -> Ended {
+        let whose = match trust {
+            Trust::Nobody => "0",
+            Trust::Reference => "1",
+        };
+        let key = Key::of([&*self.surroundings, whose, design, reference, testbench].map(str::as_bytes));
+        self.kept.get(key, Ended::is_settled, || self.bench.run(design, reference, testbench, trust))
     }
 }
 

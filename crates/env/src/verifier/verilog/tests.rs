@@ -177,6 +177,56 @@ fn a_broken_problem_is_an_error() {
     }
 }
 
+/// What Icarus said is asked for once, by any process, until the tool, the limits or a text is another; what took too long is asked again.
+#[test]
+fn a_second_run_asks_no_tool() {
+    if !is_there("a_second_run_asks_no_tool") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let means = Means { cache: Some(folder.path().to_owned()), ..Means::default() };
+    let config = VerilogTestbench { ladder: Ladder::Verireason, ..VerilogTestbench::default() };
+    let item = testing::item("p", &row().to_string());
+    let designs =
+        [design("assign y = a & b;"), design("assign y = a | b;"), design("assign y = a &"), "x".into(), String::new()];
+    let scores = |term: &Simulated| designs.each_ref().map(|design| judge_one(term, &testing::view(&item, design)));
+    let first = Simulated::new(&config, &means).unwrap();
+    let said = scores(&first);
+    assert_eq!(said[0].outcome, Outcome::scored(PASSED));
+    assert!(first.bench.runs() > 0);
+    let second = Simulated::new(&config, &means).unwrap();
+    assert_eq!((scores(&second), second.bench.runs()), (said.clone(), 0));
+    // The other ladder reads the same simulations.
+    let binary = Simulated::new(&VerilogTestbench::default(), &means).unwrap();
+    assert_eq!((scores(&binary)[0].outcome.clone(), binary.bench.runs()), (Outcome::scored(1.0), 0));
+    let alone = Simulated::new(&config, &Means::default()).unwrap();
+    let mut newer = Simulated::new(&config, &means).unwrap();
+    newer.surroundings = newer.surroundings.replacen("Icarus Verilog version ", "Icarus Verilog version 1", 1);
+    let longer = Simulated::new(&VerilogTestbench { timeout_s: 11.0, ..config }, &means).unwrap();
+    for other in [alone, newer, longer] {
+        assert_eq!((scores(&other), other.bench.runs()), (said.clone(), first.bench.runs()));
+    }
+}
+
+#[test]
+fn what_took_too_long_is_asked_again() {
+    if !is_there("what_took_too_long_is_asked_again") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let means = Means { cache: Some(folder.path().to_owned()), ..Means::default() };
+    let endless = design("reg r; assign y = r; initial forever r = a;");
+    let item = testing::item("p", &row().to_string());
+    let mut runs = Vec::new();
+    for _ in 0..2 {
+        let term = Simulated::new(&VerilogTestbench { timeout_s: 3.0, ..VerilogTestbench::default() }, &means).unwrap();
+        assert_eq!(judge_one(&term, &testing::view(&item, &endless)).outcome, Outcome::Timeout);
+        runs.push(term.bench.runs());
+    }
+    // Of the first also the reference's, which is kept.
+    assert_eq!(runs, [2, 1]);
+}
+
 fn problems() -> Option<Vec<BTreeMap<String, String>>> {
     let path = cohort_testing::shared_data("verilog_eval", "verilog_eval/problems.jsonl")?;
     let text = fs::read_to_string(path).unwrap();

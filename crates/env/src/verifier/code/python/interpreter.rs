@@ -19,6 +19,8 @@ pub struct Interpreter {
     /// Set before anything else runs, where more than the standard library is wanted.
     path: String,
     jail: Jail,
+    /// Which it is: its version and its place.
+    pub identity: String,
 }
 
 /// Where an interpreter says that it and its libraries are.
@@ -27,10 +29,11 @@ struct Told {
     executable: PathBuf,
     prefix: PathBuf,
     path: Vec<PathBuf>,
+    version: String,
 }
 
 const ASK: &str = "import sys, os, json; print(json.dumps({'executable': os.path.realpath(sys.executable), \
-                   'prefix': os.path.realpath(sys.base_prefix), 'path': [p for p in sys.path if p]}))";
+                   'prefix': os.path.realpath(sys.base_prefix), 'path': [p for p in sys.path if p], 'version': sys.version}))";
 
 impl Interpreter {
     /// # Errors
@@ -66,7 +69,8 @@ impl Interpreter {
         for file in told.path.iter().flat_map(|folder| reaching_into_memory(folder)) {
             jail = jail.hiding(file);
         }
-        let interpreter = Self { executable: told.executable, path, jail };
+        let identity = format!("{}\n{}", told.version, told.executable.display());
+        let interpreter = Self { executable: told.executable, path, jail, identity };
         match interpreter.run(&interpreter.program("print(6 * 7)", &[])) {
             Ok(report) if report.stdout == b"42\n" => Ok(interpreter),
             Ok(report) => Err(missing(format!("in the sandbox, {}", super::fault(&report)))),

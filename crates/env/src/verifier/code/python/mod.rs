@@ -16,7 +16,7 @@ use serde_json::Value;
 use self::{asserted::Asserted, interpreter::Interpreter, streams::Case};
 use super::super::{
     Configured, Described, Means, Verdict, Verifier, VerifierError, View,
-    cache::{Cache, Key},
+    cache::{Kept, Key},
     columns::{self, Fault},
     fenced,
 };
@@ -115,13 +115,22 @@ impl Configured for PythonTests {
         let limits = Limits { wall, cpu: 2 * wall, memory: u64::from(self.memory_mb) << 20, ..Limits::default() };
         let jail = means.sandbox.jail()?.limits(limits);
         let interpreter = Interpreter::find(&self.interpreter, self.packages, jail)?;
-        let word = serde_json::to_string(self).unwrap_or_default();
+        let parameters = serde_json::to_string(self).unwrap_or_default();
+        let harness = Key::of([include_str!("harness.py"), include_str!("compile.py")].map(str::as_bytes)).name();
+        let word = format!(
+            "{parameters}\n{harness}\n{:?}\n{}\n{:?}",
+            means.sandbox,
+            interpreter.identity,
+            interpreter.limits()
+        );
+        // What is installed besides is not in the word.
+        let cache = means.cache.as_deref().filter(|_| self.packages == Packages::Standard);
         Ok(Box::new(Tester {
             asserted: Asserted::new(interpreter.clone()),
             interpreter,
             score: self.score,
             word,
-            verdicts: Cache::new(1 << 14),
+            verdicts: Kept::new(1 << 14, cache, "python"),
         }))
     }
 }
@@ -130,9 +139,9 @@ struct Tester {
     interpreter: Interpreter,
     asserted: Asserted,
     score: Score,
-    /// The parameters, as part of what a verdict depends on.
+    /// What a verdict depends on beside program and tests: parameters, interpreter, limits, our part of the run.
     word: String,
-    verdicts: Cache<Verdict>,
+    verdicts: Kept<Verdict>,
 }
 
 /// The two kinds of tests.
@@ -172,17 +181,21 @@ impl Verifier for Tester {
         let program = fenced::block_or_all(view.completion);
         let column = view.column("tests").map(Value::to_string).unwrap_or_default();
         let key = Key::of([self.word.as_bytes(), program.as_bytes(), column.as_bytes()]);
-        // What took too long or failed may do better another time.
-        self.verdicts.get(
-            key,
-            |verdict| matches!(verdict.outcome, Outcome::Scored { .. }),
-            || match &tests {
-                Tests::Asserted(text) => self.asserted.verdict(program, text, self.score, &view.item.origin),
-                Tests::Streams(cases) => streams::verdict(&self.interpreter, program, cases, self.score),
-            },
-        )
+        self.verdicts.get(key, is_settled, || match &tests {
+            Tests::Asserted(text) => self.asserted.verdict(program, text, self.score, &view.item.origin),
+            Tests::Streams(cases) => streams::verdict(&self.interpreter, program, cases, self.score),
+        })
     }
 }
+
+/// What took too long, failed, or was ended by a signal (the kernel's, where memory is short) may do better another time.
+fn is_settled(verdict: &Verdict) -> bool {
+    let ended = verdict.parts.get("fault").and_then(Value::as_str).is_some_and(|fault| fault.starts_with(SIGNAL));
+    matches!(verdict.outcome, Outcome::Scored { .. }) && !ended
+}
+
+/// Begins the words for what a signal ended.
+const SIGNAL: &str = "signal ";
 
 /// How tests came out.
 struct Count {
@@ -213,7 +226,7 @@ fn fault(report: &Report) -> String {
         Ending::Exited(0) if last.is_empty() => "it ended before its tests did".to_owned(),
         Ending::Exited(status) if last.is_empty() => format!("it ended with status {status}"),
         Ending::Exited(_) => last,
-        Ending::Killed(signal) => format!("signal {signal} ended it"),
+        Ending::Killed(signal) => format!("{SIGNAL}{signal} ended it"),
         Ending::Forbidden => "it was killed for a forbidden system call".to_owned(),
         Ending::TimedOut => "it ran out of time".to_owned(),
         Ending::OutputCapped => "it wrote too much".to_owned(),

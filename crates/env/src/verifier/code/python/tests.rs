@@ -108,6 +108,26 @@ fn a_recipe_may_do_without_a_jail() {
     assert_eq!(said(&*verifier(json!({})), "def f(x): return x + 1", tests).outcome, WRONG);
 }
 
+/// Programs that toss a coin: what was said once is said by every verifier with the same folder, interpreter and parameters, and by no other.
+#[test]
+fn what_was_run_once_is_not_run_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let means = Means { cache: Some(folder.path().to_owned()), ..Means::default() };
+    let outcomes = |parameters: Value, means: &Means| -> Vec<Outcome> {
+        let config: PythonTests = serde_json::from_value(parameters).unwrap();
+        let term = config.build(means).unwrap();
+        let coin = |number: usize| format!("import os\ndef f(): return os.urandom(1)[0] % 2  # {number}");
+        (0..24).map(|number| said(&*term, &coin(number), json!("assert f() == 1")).outcome).collect()
+    };
+    let first = outcomes(json!({}), &means);
+    assert!(first.contains(&RIGHT) && first.contains(&WRONG), "{first:?}");
+    assert_eq!(outcomes(json!({}), &means), first);
+    assert_ne!(outcomes(json!({"timeout_s": 9.0}), &means), first);
+    assert_ne!(outcomes(json!({}), &Means::default()), first);
+    // Other packages may be installed next time.
+    assert_ne!(outcomes(json!({"packages": "installed"}), &means), outcomes(json!({"packages": "installed"}), &means));
+}
+
 #[test]
 fn an_interpreter_that_is_not_there_is_missing() {
     let config: PythonTests = serde_json::from_value(json!({"interpreter": "/no/such/python"})).unwrap();
