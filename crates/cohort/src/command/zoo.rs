@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use cohort::zoo::{self, Options, Shelf, ZooError};
+use cohort::zoo::{self, Options, Round, Shelf, ZooError};
 use cohort_train::cold_start::cache_folder;
 use cohort_zoo::ResultLine;
 
@@ -45,7 +45,7 @@ pub struct Verify {
     /// The name of a recipe of the zoo
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     name: Option<String>,
-    /// Every recipe of the zoo, one after the other
+    /// Every recipe of the zoo, one after the other; what is done of one that was killed is not run again
     #[arg(long)]
     all: bool,
     /// Seeds 0 to N-1; fewer than the claim's make a trial, which never counts
@@ -112,30 +112,39 @@ impl List {
 impl Verify {
     fn run(self) -> Result<(), Failure> {
         let options = options(self.seeds, self.jobs)?;
-        let names = match self.name {
-            Some(name) => vec![name],
-            None => Shelf::Zoo.names(),
-        };
+        let Some(name) = &self.name else { return self.all(&options) };
+        let verified = zoo::verify(name, &options).map_err(Failure::from_zoo)?;
+        if self.json { print_json(&verified.line) } else { print_line(&text(&verified)) }
+    }
+
+    fn all(&self, options: &Options) -> Result<(), Failure> {
+        let mut round = Round::open(options).map_err(Failure::from_zoo)?;
+        let json = |line: &ResultLine| serde_json::to_string(line).map_err(Failure::other);
         let mut worst = None;
-        for name in &names {
-            match zoo::verify(name, &options) {
+        for name in Shelf::Zoo.names() {
+            if let Some(line) = round.line(&name) {
+                let told = if self.json {
+                    json(line)?
+                } else {
+                    format!("\n{name}: {}, before this round was interrupted", line.verdict)
+                };
+                print_line(&told)?;
+                continue;
+            }
+            match zoo::verify(&name, options) {
                 Ok(verified) => {
-                    if self.json && self.all {
-                        print_line(&serde_json::to_string(&verified.line).map_err(Failure::other)?)?;
-                    } else if self.json {
-                        print_json(&verified.line)?;
-                    } else {
-                        print_line(&text(&verified))?;
-                    }
+                    round.note(&verified.line).map_err(Failure::from_zoo)?;
+                    print_line(&if self.json { json(&verified.line)? } else { text(&verified) })?;
                 }
                 // One that cannot be tested keeps the others from nothing; an interrupt does.
-                Err(error) if self.all && !matches!(error, ZooError::Interrupted) => {
+                Err(error) if !matches!(error, ZooError::Interrupted) => {
                     eprintln!("cohort: {name}: {error}");
                     worst.get_or_insert(Failure::from_zoo(error));
                 }
                 Err(error) => return Err(Failure::from_zoo(error)),
             }
         }
+        round.end().map_err(Failure::from_zoo)?;
         worst.map_or(Ok(()), Err)
     }
 }

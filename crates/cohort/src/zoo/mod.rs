@@ -10,6 +10,7 @@ mod jobs;
 mod journal;
 mod outcome;
 mod recipes;
+mod round;
 mod tune;
 mod verify;
 
@@ -18,5 +19,6 @@ pub use documents::{Written, stale, write_documents};
 pub use error::ZooError;
 pub use journal::{Listing, Results, list};
 pub use recipes::{RecipeText, Shelf};
+pub use round::Round;
 pub use tune::tune;
 pub use verify::{Options, Verified, verify};

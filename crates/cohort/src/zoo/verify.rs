@@ -26,6 +26,7 @@ use super::{
     jobs::{Job, Pool, hold},
     journal,
     outcome::{largest_step, metric, numbers, told},
+    round::binary,
 };
 
 /// Seeds of the control.
@@ -112,9 +113,7 @@ struct Runs<'a> {
 impl<'a> Runs<'a> {
     fn open(case: &'a Case, options: &'a Options, seeds: u64) -> Result<Self, ZooError> {
         // A run is good for one claim, one pair of arms and one binary.
-        let binary = std::env::current_exe().map_err(ZooError::io("this program"))?;
-        let bytes = fs::read(&binary).map_err(ZooError::io(&binary))?;
-        let sum = hex(&Sha256::digest(format!("{}{}", case.sum(), hex(&Sha256::digest(bytes)))));
+        let sum = hex(&Sha256::digest(format!("{}{}", case.sum(), binary()?)));
         let folder = options.cache.join("zoo").join(&case.name).join(&sum[..16]);
         // What is done is not shown again: a new verify runs anew.
         let done: u64 = read_number(&folder.join("verified"));

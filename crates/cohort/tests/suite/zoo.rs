@@ -177,6 +177,32 @@ fn a_claim_is_verified_killed_and_gone_on_with() {
     assert_eq!(first, after, "what was finished was not run again");
 }
 
+/// Killed between two claims, and in the second one: each is judged once. Those of the binary come after them by name, and are not waited for.
+#[test]
+fn a_verify_of_all_is_killed_and_gone_on_with() {
+    let place = place(&CLAIM.replace("\"tiny\"", "\"a-first\"").replace("seeds = 3", "seeds = 2"));
+    let recipe = fs::read_to_string(place.path("recipes/zoo/tiny.toml")).expect("a recipe");
+    place.write("recipes/zoo/a-first.toml", &recipe);
+    place.write("recipes/zoo/a-second.toml", &recipe.replace("a-first", "a-second"));
+    fs::remove_file(place.path("recipes/zoo/tiny.toml")).expect("it goes");
+    let lines = || ["a-first", "a-second"].map(|name| line_count(&place.path(&format!("results/{name}.jsonl"))));
+    let has_begun = |name: &str| {
+        let folders = fs::read_dir(place.path(&format!("cache/zoo/{name}"))).into_iter().flatten().flatten();
+        folders.map(|entry| entry.path()).any(|path| path.is_dir())
+    };
+    let until = |next: &str| {
+        let mut command = place.command(&["zoo", "verify", "--all", "--json"]);
+        let mut running = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+        assert!(running.until(|| has_begun(next)), "it ended before");
+        running.kill();
+    };
+    until("a-second");
+    assert_eq!(lines(), [1, 0]);
+    // In the binary's zoo, the next name.
+    until("br-rm");
+    assert_eq!(lines(), [1, 1], "the first was not judged again");
+}
+
 /// The same task under one method, learned by a wide policy and by a narrow one.
 fn study() -> String {
     let (start, end) = (CLAIM.find("[claim.switch]").expect("a switch"), CLAIM.len());
