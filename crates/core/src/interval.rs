@@ -1,5 +1,7 @@
 //! Confidence intervals for accuracies, at 95 %.
 
+use crate::Stream;
+
 /// The 97.5 % quantile of the standard normal.
 const Z: f64 = 1.959_963_984_540_054;
 
@@ -25,6 +27,28 @@ pub fn of_mean(values: &[f64], range: (f64, f64)) -> Option<[f64; 2]> {
     })
 }
 
+/// Times that [`bootstrap`] draws.
+const RESAMPLES: usize = 1000;
+
+/// Percentile interval for a statistic of independent items: what lies between the 2.5 % and the 97.5 % quantile of its values for 1000 draws of as many items with
+/// replacement (Efron 1979). The draws are the same whatever a run's seed is. `None` below two items, and where the statistic has no value for a draw.
+pub fn bootstrap<T: Clone>(items: &[T], statistic: impl Fn(&[T]) -> Option<f64>) -> Option<[f64; 2]> {
+    if items.len() < 2 {
+        return None;
+    }
+    let stream = Stream::new(0, "bootstrap");
+    let drawn = |resample: usize| {
+        let dice = stream.dice(resample as u32, 0, 0);
+        let items: Vec<T> =
+            (0..items.len()).map(|i| items[dice.below(i, items.len() as u64) as usize].clone()).collect();
+        statistic(&items)
+    };
+    let mut values = (0..RESAMPLES).map(drawn).collect::<Option<Vec<f64>>>()?;
+    values.sort_by(f64::total_cmp);
+    let cut = RESAMPLES / 40;
+    Some([values[cut - 1], values[RESAMPLES - cut]])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,5 +70,19 @@ mod tests {
         let width = |v: &[f64]| of_mean(v, (0.0, 1.0)).map(|[a, b]| b - a).unwrap();
         assert!((width(&few) / width(&many) - 10.0).abs() < 0.3);
         assert_eq!(of_mean(&[0.5], (0.0, 1.0)), None);
+    }
+    /// Of a mean it is near the normal one, whose width is 2 * 1.96 * s / sqrt(n).
+    #[test]
+    fn draws_give_the_interval_of_a_mean() {
+        let values: Vec<f64> = (0..400).map(|i| f64::from(i * 7 % 20)).collect();
+        let mean = |values: &[f64]| Some(values.iter().sum::<f64>() / values.len() as f64);
+        let [low, high] = bootstrap(&values, mean).unwrap();
+        let [normal_low, normal_high] = of_mean(&values, (0.0, 20.0)).unwrap();
+        assert!(((high - low) / (normal_high - normal_low) - 1.0).abs() < 0.1, "{low} {high}");
+        assert!((low - normal_low).abs() < 0.15 && (high - normal_high).abs() < 0.15, "{low} {high}");
+        assert_eq!(bootstrap(&values, mean), Some([low, high]), "the same draws again");
+        assert_eq!(bootstrap(&[3.0; 5], mean), Some([3.0, 3.0]));
+        assert_eq!(bootstrap(&[1.0], mean), None);
+        assert_eq!(bootstrap(&values, |_| None), None);
     }
 }

@@ -15,6 +15,7 @@ pub mod advantage;
 pub mod context;
 pub mod controls;
 pub mod curriculum;
+pub mod detection;
 pub mod distance;
 mod distributions;
 pub mod facts;

@@ -90,6 +90,12 @@ fn values_out_of_range() {
     refused("kv_heads = 1", "kv_heads = 3", "kv_heads", &["`policy.new.kv_heads` must divide"]);
     refused("width = 32", "width = 32\nrope_theta = -1.0", "rope_theta", &["`policy.new.rope_theta`", "above 0"]);
     refused("correct = \"digit\"", "correct = \"digits\"", "correct", &["`eval.correct`", "\"digits\"", "digit, plus"]);
+    refused(
+        "correct = \"digit\"",
+        "correct = \"digit\"\ndetectors = [\"plus\", \"digits\"]",
+        "detectors",
+        &["`eval.detectors`", "\"digits\"", "digit, plus"],
+    );
     refused("pattern = \"[0-9]\"", "pattern = \"[0-9\"", "[0-9\"", &["reward.terms.digit.verifier", "unclosed"]);
     let zero = format!("stages = [\"supervised\", \"rl\"]\n{TINY}{}", COLD.replace("save_every = 2", "save_every = 0"));
     of_text(&zero, "save_every = 0", &["`supervised.save_every` must be at least 1"]);

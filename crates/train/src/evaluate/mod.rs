@@ -1,6 +1,7 @@
 //! How good a policy is on a split: greedily, and over several samples a prompt.
 
 mod classes;
+pub(crate) mod detectors;
 mod metric;
 pub mod preflight;
 mod scores;
@@ -50,8 +51,10 @@ pub enum Greedy {
 
 /// Numbers by name, with 95 % intervals: accuracies in [0, 1] (`greedy`, `pass@k`, `avg@n`, `maj@n`) and, in the range of
 /// each reward term, its mean over greedy completions (`reward/TERM`) and over samples (`avg@n/TERM`); verdicts that are
-/// none are left out. Of scores `score/ndcg@K`, `score/ties` and `score/valid`. By a column each stands as `NAME/VALUE` too, beside `n/VALUE`; where that column is the answer itself,
-/// `said/VALUE` and `precision/VALUE` tell what greedy completions say. What was not computed is absent.
+/// none are left out. Of scores `score/ndcg@K`, `score/ties` and `score/valid`. Of terms that detect (`eval.detectors`) `auroc/TERM`, the probability that a greedy completion has the
+/// higher value than a row's human text, and `tpr@0.01/TERM`, the share of greedy completions above what 1 % of the human texts exceed. By a column each stands as `NAME/VALUE` too,
+/// beside `n/VALUE`, and `least/greedy` is the least of the `greedy/VALUE`; where that column is the answer itself, `said/VALUE` and `precision/VALUE` tell what greedy
+/// completions say. What was not computed is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Prompts.
@@ -123,6 +126,7 @@ impl<'a> Plan<'a> {
         for (value, (greedy, sampled)) in self.strata(world, greedy, sampled) {
             result.accuracy.insert(format!("n/{value}"), greedy.len().max(sampled.len()) as f64);
             self.numbers(world, &greedy, &sampled, &format!("/{value}"), &mut result);
+            result.least(&format!("greedy/{value}"));
         }
         if let Some(column) = self.by {
             classes::tell(world, self.split, column, greedy, &mut result);
@@ -175,6 +179,7 @@ impl<'a> Plan<'a> {
             result.mean(&name(&format!("reward/{}", term.name)), &of(greedy), range);
             result.mean(&name(&format!("avg@{}/{}", self.samples, term.name)), &of(sampled), range);
         }
+        detectors::tell(world, greedy, suffix, result);
     }
 }
 
@@ -182,6 +187,9 @@ impl<'a> Plan<'a> {
 type Stratum<'g> = (Vec<&'g Group>, Vec<&'g Group>);
 
 const ACCURACY: (f64, f64) = (0.0, 1.0);
+
+/// The accuracy on the worst value of a column.
+const LEAST: &str = "least/greedy";
 
 /// The mean of a term over the episodes of a group that it scored.
 fn mean_of_term(group: &Group, term: usize) -> Option<f64> {
@@ -203,6 +211,14 @@ impl Evaluation {
         if let Some(interval) = interval {
             self.interval.insert(name.to_owned(), interval);
         }
+    }
+
+    /// Has a value's accuracy for `least/greedy` where it is less than those before.
+    fn least(&mut self, name: &str) {
+        let Some(value) = self.get(name).filter(|value| self.get(LEAST).is_none_or(|least| *value < least)) else {
+            return;
+        };
+        self.set(LEAST, value, self.interval.get(name).copied());
     }
 
     fn mean(&mut self, name: &str, values: &[f64], range: (f64, f64)) {

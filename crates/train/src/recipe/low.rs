@@ -823,13 +823,17 @@ pub struct EvalSection {
     /// Most dev prompts of those.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dev_limit: Option<usize>,
-    /// A column of the rows: evaluations are told for each of its values too, as `greedy/VALUE`. Where it is the column of the answers,
-    /// `said/VALUE` and `precision/VALUE` tell how often greedy completions say it, and how often they are right then.
+    /// A column of the rows: evaluations are told for each of its values too, as `greedy/VALUE`, and the least of these as `least/greedy`. Where it is
+    /// the column of the answers, `said/VALUE` and `precision/VALUE` tell how often greedy completions say it, and how often they are right then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// Evaluations order each list of the split by scores too, and tell `score/ndcg@K`, `score/ties` and `score/valid`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score: Option<ScoreLook>,
+    /// Reward terms that tell a policy's texts from a human's: evaluations tell of each `auroc/TERM` and `tpr@0.01/TERM`, its values of the greedy completions
+    /// against those of the rows' human texts. The verifier must tell these as its fact `against`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub detectors: Vec<String>,
 }
 
 /// How a list that is ordered by scores is judged.
@@ -860,6 +864,7 @@ impl Default for EvalSection {
             dev_limit: None,
             by: None,
             score: None,
+            detectors: Vec::new(),
         }
     }
 }

@@ -29,7 +29,7 @@ use super::{
     error::RecipeError,
     low::{Low, ReferenceSection},
 };
-use crate::evaluate::DevMetric;
+use crate::evaluate::{DevMetric, detectors};
 
 pub(super) fn validate(source: Source) -> Result<Recipe, RecipeError> {
     let check = Check { source: &source };
@@ -191,8 +191,16 @@ fn reward(check: &Check<'_>, low: &Low) -> Result<Reward, RecipeError> {
     }
     let on_failure_of =
         section.terms.iter().filter_map(|(name, term)| Some((name.clone(), term.on_failure?))).collect();
-    let facts: BTreeMap<String, BTreeMap<String, String>> =
+    let mut facts: BTreeMap<String, BTreeMap<String, String>> =
         section.terms.iter().map(|(name, term)| (name.clone(), term.facts.clone())).collect();
+    for name in &low.eval.detectors {
+        let Some(of_term) = facts.get_mut(name) else {
+            let names: Vec<&str> = section.terms.keys().map(String::as_str).collect();
+            let hint = format!("the terms are: {}", names.join(", "));
+            return check.fail("eval.detectors", "must name reward terms", format!("{name:?}"), &hint);
+        };
+        of_term.entry(detectors::fact(name)).or_insert_with(|| detectors::AGAINST.to_owned());
+    }
     let told: Vec<&String> = facts.values().flat_map(BTreeMap::keys).collect();
     if let Some(twice) = told.iter().enumerate().find(|(i, name)| told[..*i].contains(name)).map(|(_, name)| *name) {
         let hint = "give one of them another name, and the method that reads it too";
