@@ -16,9 +16,7 @@ pub struct Listed {
 pub enum Needs {
     /// Nothing but its recipe.
     Recipe,
-    Models,
     Agents,
-    Experts,
     Vision,
     Audio,
     Flow,
@@ -30,9 +28,7 @@ impl Needs {
     pub fn words(self) -> &'static str {
         match self {
             Needs::Recipe => "its run",
-            Needs::Models => "reward models that the recipe trains",
             Needs::Agents => "dialogues of several turns with an environment",
-            Needs::Experts => "a sweep over mixtures of experts",
             Needs::Vision => "a policy that sees",
             Needs::Audio => "a policy that hears",
             Needs::Flow => "a flow policy",
@@ -72,7 +68,7 @@ pub const SYSTEMS: [Listed; 69] = [
     system(18, "g2rpo", "G2RPO", Needs::Flow),
     system(19, "motif", "MOTIF", Needs::Recipe),
     system(20, "viss-r1", "ViSS-R1 / Pretext-GRPO", Needs::Vision),
-    system(21, "moe-sparsity", "Optimal MoE sparsity", Needs::Experts),
+    system(21, "moe-sparsity", "Optimal MoE sparsity", Needs::Recipe),
     system(22, "3d-r1", "3D-R1", Needs::Vision),
     system(23, "disco", "DisCO", Needs::Recipe),
     system(24, "grpo-care", "GRPO-CARE", Needs::Vision),
@@ -85,7 +81,7 @@ pub const SYSTEMS: [Listed; 69] = [
     system(31, "talk2move", "Talk2Move", Needs::Flow),
     system(32, "open-rs", "Open-RS", Needs::Recipe),
     system(33, "reasoning-sql", "Reasoning-SQL", Needs::Recipe),
-    system(34, "stealthrl", "StealthRL", Needs::Models),
+    system(34, "stealthrl", "StealthRL", Needs::Recipe),
     system(35, "temporal-r1", "Temporal-R1 / Temporal-RLT", Needs::Vision),
     system(36, "r1-aqa", "R1-AQA", Needs::Audio),
     system(37, "c-grpo", "CaRR / C-GRPO", Needs::Agents),
@@ -95,7 +91,7 @@ pub const SYSTEMS: [Listed; 69] = [
     system(41, "grpo-ptr", "EmotionThinker / GRPO-PTR", Needs::Audio),
     system(42, "hc-grpo", "ESearch-R1 / HC-GRPO", Needs::Vision),
     system(43, "expo", "ExPO / ExP-GRPO", Needs::Recipe),
-    system(44, "dr-irl", "DR-IRL / GRPO-S", Needs::Models),
+    system(44, "dr-irl", "DR-IRL / GRPO-S", Needs::Recipe),
     system(45, "sage-skill", "SAGE (skill library)", Needs::Agents),
     system(46, "rlver", "RLVER", Needs::Agents),
     system(47, "dmospeech2", "DMOSpeech 2", Needs::Duration),

@@ -11,7 +11,7 @@ use super::{Language, finite_from, within};
 /// s = 1 - surprise / cross,  surprise = -mean_t ln p_t(x_t),  cross = -mean_t sum_v q_t(v) ln p_t(v)
 /// ```
 ///
-/// p the observer, q the performer. Binoculars is `surprise / cross`, low for a machine's text; here a machine's text is high.
+/// p the observer, q the performer, of lower order: it expects more than what was counted. Binoculars is `surprise / cross`, low for a machine's text; here a machine's text is high.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ratio {
@@ -27,7 +27,7 @@ pub struct Ratio {
 
 impl Default for Ratio {
     fn default() -> Self {
-        Self { observer: 3, performer: 5, buckets: 1024, smoothing: 1.0 }
+        Self { observer: 5, performer: 3, buckets: 1024, smoothing: 1.0 }
     }
 }
 
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn what_was_counted_is_less_surprising_than_expected() {
-        let model = Ratio { observer: 2, performer: 4, buckets: 256, smoothing: 1.0 };
+        let model = Ratio { observer: 4, performer: 2, buckets: 256, smoothing: 1.0 };
         let mut counts = vec![0.0; model.size()];
         for text in ["sam got six cups", "tom got two cups", "sam got two pens"] {
             (0..20).for_each(|_| model.count(&mut counts, text));
