@@ -138,7 +138,7 @@ impl Synthetic {
             peak_rss_bytes: Some(3 << 28),
             peak_anonymous_bytes: Some(2 << 28),
             memory_plan: None,
-            reward_model_steps: None,
+            reward_model: None,
             score_steps: None,
             examples: 0,
             logp_gap_max: Some(0.0),

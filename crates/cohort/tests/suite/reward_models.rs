@@ -115,7 +115,10 @@ fn models_are_trained_before_the_policy_is_and_are_kept() {
     assert_eq!((&manifest["stage"], &manifest["state"]), (&"rl".into(), &"complete".into()));
     assert_eq!(manifest["modelled"]["checkpoint"], "reward_model/step-000006");
     let summary = place.json("run/summary.json");
-    assert_eq!((&summary["steps"], &summary["reward_model_steps"]), (&4.into(), &6.into()));
+    assert_eq!((&summary["steps"], &summary["reward_model"]["steps"]), (&4.into(), &6.into()));
+    // 6 steps of 6 rows with 2 answers of at most 4 tokens each; the rl stage's 4 of 4 x 4 are told apart.
+    let said = |of: &serde_json::Value| of["tokens"]["completion"].as_u64().expect("a number");
+    assert!((72..=288).contains(&said(&summary["reward_model"])) && (64..=256).contains(&said(&summary)), "{summary}");
     // 6 steps of 6 rows, 4 of 4 prompts.
     assert_eq!(summary["examples"], 6 * 6 + 4 * 4);
     let steps = place.lines("run/reward_model.jsonl");

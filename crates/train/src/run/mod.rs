@@ -80,9 +80,9 @@ pub struct Summary {
     pub name: String,
     /// Steps of the rl stage.
     pub steps: u64,
-    /// Steps of the reward_model stage, where there is one.
+    /// What the reward_model stage took, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reward_model_steps: Option<u64>,
+    pub reward_model: Option<RewardModelSpent>,
     /// Steps of the score stage, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score_steps: Option<u64>,
@@ -115,6 +115,13 @@ pub struct Summary {
     pub recipe_hash: String,
     pub cohort_version: String,
     pub cpu: String,
+}
+
+/// What a reward_model stage took; its tokens are not among those of the rl stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RewardModelSpent {
+    pub steps: u64,
+    pub tokens: Tokens,
 }
 
 /// The checkpoint that `checkpoints/best` names.
@@ -504,7 +511,7 @@ fn finish(
         status: RunState::Complete,
         name: session.recipe.name.clone(),
         steps: if has_rl { reinforced.step } else { 0 },
-        reward_model_steps: manifest.modelled.as_ref().map(|end| end.step),
+        reward_model: manifest.modelled.as_ref().map(|end| RewardModelSpent { steps: end.step, tokens: end.tokens }),
         score_steps: recipe.has(StageName::Score).then_some(state.step),
         examples: manifest.examples,
         seed: session.recipe.seed,

@@ -182,6 +182,8 @@ pub struct Modelled {
     pub checkpoint: String,
     /// SHA-256 of that checkpoint's `checksums.json`.
     pub checkpoint_sha256: String,
+    /// What the policy was asked and said for them: no part of `tokens`, which are the rl stage's.
+    pub tokens: Tokens,
 }
 
 /// How an rl stage ended that another stage goes on from.

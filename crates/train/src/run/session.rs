@@ -191,6 +191,7 @@ impl Session<'_> {
             step: self.state.step,
             checkpoint: manifest.checkpoint.take().unwrap_or_default(),
             checkpoint_sha256: manifest.checkpoint_sha256.take().unwrap_or_default(),
+            tokens: std::mem::take(&mut manifest.tokens),
         });
         (manifest.stage, manifest.step) = (next.to_owned(), 0);
         self.begin(optimizer);
