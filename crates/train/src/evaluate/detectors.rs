@@ -16,7 +16,8 @@ pub fn fact(term: &str) -> String {
     format!("{AGAINST}/{term}")
 }
 
-/// Of every term that is asked for as a detector `auroc/TERM` and `tpr@0.01/TERM`, under names that end with `suffix`: its values of the greedy completions against those
+/// Of every term that is asked for as a detector `auroc/TERM`, `auroc@right/TERM` (a completion that is not right counts as found: what has lost its meaning escapes
+/// nobody) and `tpr@0.01/TERM`, under names that end with `suffix`: its values of the greedy completions against those
 /// of the human texts. An item of which either is missing is left out; nothing of a term that tells of no human text.
 pub(super) fn tell(world: &World, greedy: &[&Group], suffix: &str, result: &mut Evaluation) {
     for (index, term) in world.terms.iter().enumerate() {
@@ -27,12 +28,19 @@ pub(super) fn tell(world: &World, greedy: &[&Group], suffix: &str, result: &mut 
         let episodes = greedy.iter().flat_map(|group| &group.episodes);
         let judged = episodes.filter_map(|episode| {
             let negative = episode.facts.number(&fact).filter(|value| value.is_finite())?;
-            Some(Judged { positive: episode.rewards.get(index)?.value()?, negative })
+            let judged = Judged { positive: episode.rewards.get(index)?.value()?, negative };
+            let found = if world.is_correct(episode) { judged } else { Judged { positive: f64::MAX, ..judged } };
+            Some((judged, found))
         });
-        let judged: Vec<Judged> = judged.collect();
+        let (judged, right): (Vec<Judged>, Vec<Judged>) = judged.unzip();
+        let area_of_right = detection::auroc_with_interval(&right);
         let area = detection::auroc_with_interval(&judged);
         let rate = detection::true_positive_rate_with_interval(&judged, FALSE_POSITIVES);
-        for (name, number) in [("auroc".to_owned(), area), (format!("tpr@{FALSE_POSITIVES}"), rate)] {
+        for (name, number) in [
+            ("auroc".to_owned(), area),
+            ("auroc@right".to_owned(), area_of_right),
+            (format!("tpr@{FALSE_POSITIVES}"), rate),
+        ] {
             if let Some((value, interval)) = number {
                 result.set(&format!("{name}/{}{suffix}", term.name), value, interval);
             }

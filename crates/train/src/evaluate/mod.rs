@@ -52,7 +52,7 @@ pub enum Greedy {
 /// Numbers by name, with 95 % intervals: accuracies in [0, 1] (`greedy`, `pass@k`, `avg@n`, `maj@n`) and, in the range of
 /// each reward term, its mean over greedy completions (`reward/TERM`) and over samples (`avg@n/TERM`); verdicts that are
 /// none are left out. Of scores `score/ndcg@K`, `score/ties` and `score/valid`. Of terms that detect (`eval.detectors`) `auroc/TERM`, the probability that a greedy completion has the
-/// higher value than a row's human text, and `tpr@0.01/TERM`, the share of greedy completions above what 1 % of the human texts exceed. By a column each stands as `NAME/VALUE` too,
+/// higher value than a row's human text, `auroc@right/TERM`, the same where a completion that is not right counts as detected, and `tpr@0.01/TERM`, the share of greedy completions above what 1 % of the human texts exceed. By a column each stands as `NAME/VALUE` too,
 /// beside `n/VALUE`, and `least/greedy` is the least of the `greedy/VALUE`; where that column is the answer itself, `said/VALUE` and `precision/VALUE` tell what greedy
 /// completions say. What was not computed is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -830,7 +830,7 @@ pub struct EvalSection {
     /// Evaluations order each list of the split by scores too, and tell `score/ndcg@K`, `score/ties` and `score/valid`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score: Option<ScoreLook>,
-    /// Reward terms that tell a policy's texts from a human's: evaluations tell of each `auroc/TERM` and `tpr@0.01/TERM`, its values of the greedy completions
+    /// Reward terms that tell a policy's texts from a human's: evaluations tell of each `auroc/TERM`, `auroc@right/TERM` (a completion that is not right counts as detected) and `tpr@0.01/TERM`, its values of the greedy completions
     /// against those of the rows' human texts. The verifier must tell these as its fact `against`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub detectors: Vec<String>,

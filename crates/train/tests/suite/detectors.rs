@@ -57,6 +57,8 @@ fn a_detector_is_told_by_its_values_of_both_sources() {
     };
     // 0, 1, 2, 3 and four times 4, against -1.5, -1 .. 2: 0 is above three of eight and even with one, 1 above five, 2 above seven, the others above all.
     close("auroc/toy", (3.5 + 5.5 + 7.5 + 5.0 * 8.0) / 64.0);
+    // Four completions have full marks and are above all; the other four count as found.
+    assert_eq!(after.get("auroc@right/toy"), Some(1.0));
     // Of fewer than a hundred none may be taken for a policy's: five of eight are above 2.
     close("tpr@0.01/toy", 5.0 / 8.0);
     // Of the first five items alone, whose human texts end at 0.5.
