@@ -1,6 +1,6 @@
 //! The reward_model stage: what it teaches, that its models are in every checkpoint after it, and that a kill anywhere leaves no trace.
 
-use crate::common::{Place, Running, assert_same_run, line_count, model};
+use crate::common::{Place, assert_same_run, killed_and_ended, model};
 
 /// A reward that is learned from demonstrations, one for each kind of sum, and a detector that is only looked at.
 const MODELLED: &str = r#"name = "modelled"
@@ -156,16 +156,7 @@ fn kills_in_any_stage_leave_no_trace() {
         ("metrics.jsonl", 3),
     ];
     let run = "killed";
-    for (turn, (log, lines)) in logs.into_iter().enumerate() {
-        let log = place.path(run).join(log);
-        let workers = ["1", "2", "3"][turn % 3];
-        let mut command = place.train_command(run, &["--resume", "--workers", workers]);
-        let mut running = Running::start(command.env("COHORT_CACHE", place.path("another-cache")));
-        running.until(|| line_count(&log) >= lines);
-        running.kill();
-    }
-    let mut command = place.train_command(run, &["--resume", "--workers", "1"]);
-    Running::start(command.env("COHORT_CACHE", place.path("another-cache"))).end().well();
+    killed_and_ended(&place, run, &logs);
     assert_same_run(&place.path("whole"), &place.path(run));
     for name in ["reward_model.jsonl", "checkpoints/reward_model/step-000006/reward_models.safetensors"] {
         assert!(place.bytes(&format!("whole/{name}")) == place.bytes(&format!("{run}/{name}")), "{name}");

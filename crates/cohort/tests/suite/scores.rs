@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::common::{Place, Running, assert_same_run, line_count, model, tree};
+use crate::common::{Place, Running, assert_same_run, killed_and_ended, line_count, model, tree};
 
 /// Lists of six documents, ordered by the gap of `1` and `0`.
 const SCORED: &str = r#"name = "scored"
@@ -169,16 +169,7 @@ fn kills_in_any_of_three_stages_leave_no_trace() {
         ("score.jsonl", 5),
     ];
     let run = "killed";
-    for (turn, (log, lines)) in logs.into_iter().enumerate() {
-        let log = place.path(run).join(log);
-        let workers = ["1", "2", "3"][turn % 3];
-        let mut command = place.train_command(run, &["--resume", "--workers", workers]);
-        let mut running = Running::start(command.env("COHORT_CACHE", place.path("another-cache")));
-        running.until(|| line_count(&log) >= lines);
-        running.kill();
-    }
-    let mut command = place.train_command(run, &["--resume", "--workers", "1"]);
-    Running::start(command.env("COHORT_CACHE", place.path("another-cache"))).end().well();
+    killed_and_ended(&place, run, &logs);
     assert_same_run(&place.path("whole"), &place.path(run));
     for name in ["score.jsonl", "supervised.jsonl", START, REINFORCED] {
         assert!(place.bytes(&format!("whole/{name}")) == place.bytes(&format!("{run}/{name}")), "{name}");

@@ -1,5 +1,7 @@
 //! Models of texts that reward terms read, trained on the task's columns and on what the policy says.
 
+use std::collections::BTreeMap;
+
 use cohort_core::{
     Stream,
     curriculum::shuffled,
@@ -42,22 +44,19 @@ pub fn untrained(recipe: &Recipe, world: &World) -> Result<TextModels, Error> {
     let items = world.task.items(Split::Train);
     let mut models = TextModels::new();
     for (name, model) in &section.models {
-        let hold = |key: &str, column: &str, is_held: &dyn Fn(&Item) -> bool| {
-            let Some(item) = items.iter().find(|item| !is_held(item)) else { return Ok(()) };
+        let hold = |key: &str, column: &str, lacking: Option<&Item>| {
+            let Some(item) = lacking else { return Ok(()) };
             let (key, got) = (format!("reward_model.models.{name}.{key}"), format!("{column:?} in {}", item.origin));
             let hint = "name a column that every row of the train split has";
             Err(Error::Recipe(recipe.refuse(&key, "must be a column with a text", &got, hint)))
         };
-        let text_of = |column: &str| {
-            let column = column.to_owned();
-            move |item: &Item| text(item, &column).is_some()
-        };
-        hold("positive", &model.positive, &text_of(&model.positive))?;
+        let without_text = |column: &str| items.iter().find(|item| text(item, column).is_none());
+        hold("positive", &model.positive, without_text(&model.positive))?;
         if let Negative::Column(column) = &model.negative {
-            hold("negative.column", column, &text_of(column))?;
+            hold("negative.column", column, without_text(column))?;
         }
         if let Some(by) = &model.by {
-            hold("by", by, &|item| item.label(by).is_some())?;
+            hold("by", by, items.iter().find(|item| item.label(by).is_none()))?;
         }
         models.insert(name.clone(), TextModel::untrained(model.family, model.by.clone(), items));
     }
@@ -72,7 +71,7 @@ impl<'a> RewardModelStage<'a> {
     /// # Errors
     /// A row of the train split without the column that is balanced.
     pub fn new(recipe: &'a Recipe, config: &'a RewardModelSection, world: &World) -> Result<Self, Error> {
-        let mut strata: std::collections::BTreeMap<String, Vec<usize>> = Default::default();
+        let mut strata: BTreeMap<String, Vec<usize>> = Default::default();
         for (index, item) in world.task.items(Split::Train).iter().enumerate() {
             let value = match &config.balance {
                 None => String::new(),
@@ -140,8 +139,8 @@ fn lists<'a>(
     section: &ModelSection,
     model: &TextModel,
     rows: impl Iterator<Item = (&'a Item, &'a Vec<String>)>,
-) -> std::collections::BTreeMap<String, Vec<Vec<Labelled<'a>>>> {
-    let mut lists: std::collections::BTreeMap<String, Vec<Vec<Labelled<'a>>>> = Default::default();
+) -> BTreeMap<String, Vec<Vec<Labelled<'a>>>> {
+    let mut lists: BTreeMap<String, Vec<Vec<Labelled<'a>>>> = Default::default();
     for (item, said) in rows {
         let told = |text: &'a str, label| Labelled { prompt: &item.prompt, text, label };
         let (Some(key), Some(right)) = (model.key(item), text(item, &section.positive)) else { continue };

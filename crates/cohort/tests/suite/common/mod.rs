@@ -256,6 +256,22 @@ impl Drop for Running {
     }
 }
 
+/// A run that is killed at so many lines of one log after the other, goes on each time with another number of workers, and then ends. Its cold start
+/// comes from no cache that another run filled.
+pub fn killed_and_ended(place: &Place, run: &str, logs: &[(&str, usize)]) {
+    let going_on = |workers: &str| {
+        let mut command = place.train_command(run, &["--resume", "--workers", workers]);
+        Running::start(command.env("COHORT_CACHE", place.path("another-cache")))
+    };
+    for (turn, &(log, lines)) in logs.iter().enumerate() {
+        let log = place.path(run).join(log);
+        let mut running = going_on(["1", "2", "3"][turn % 3]);
+        running.until(|| line_count(&log) >= lines);
+        running.kill();
+    }
+    going_on("1").end().well();
+}
+
 pub fn line_count(path: &Path) -> usize {
     fs::read(path).map_or(0, |bytes| bytes.iter().filter(|&&b| b == b'\n').count())
 }
