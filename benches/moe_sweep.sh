@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # moe_sweep.sh: the sweep of recipes/zoo/moe-sparsity.toml, experts x top-k at equal active compute (each row goes through 64 units of a layer's experts),
-# on dev; what is finished is not run again. Prints means over the seeds and Spearman's correlations. At equal active
+# on dev; what is finished is not run again. Prints means over the seeds and Spearman's correlations, as docs/moe-sweep.md has them. At equal active
 # compute a policy with more parameters is a sparser one (64 experts / top-k units a layer, sparsity 1 - top-k / experts), so one order is both.
 #
 #     bash benches/moe_sweep.sh                     # 36 runs of about a minute on one core; runs/moe-sweep
