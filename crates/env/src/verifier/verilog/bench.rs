@@ -47,9 +47,13 @@ impl Ended {
         !matches!(self, Ended::Refused(_) | Ended::NotCompiled(_) | Ended::Broken(_))
     }
 
-    /// Whether it will end so another time too: not so where time, memory or the sandbox had a part in it.
+    /// Whether it will end so another time too: not so where time, memory or the sandbox had a part in it. A compiler that was killed says nothing of the text.
     pub fn is_settled(&self) -> bool {
-        !matches!(self, Ended::TimedOut | Ended::Broken(_) | Ended::NotReported(_))
+        match self {
+            Ended::TimedOut | Ended::Broken(_) | Ended::NotReported(_) => false,
+            Ended::NotCompiled(why) | Ended::NotConnected(why) => JUDGED.iter().any(|mark| why.contains(mark)),
+            Ended::Passed { .. } | Ended::Mismatched { .. } | Ended::Refused(_) => true,
+        }
     }
 
     /// What people are told.
@@ -76,6 +80,9 @@ pub enum Trust {
 /// Exit statuses of the two compilations, where they fail.
 const ALONE: i32 = 61;
 const TOGETHER: i32 = 62;
+
+/// What stands in a compiler's complaint about a text: a place in it, or that it has no module.
+const JUDGED: [&str; 2] = [".sv:", "No top level modules"];
 
 /// The report's beginning, in a string of a testbench.
 const REPORT: &str = "\"Mismatches:";

@@ -209,6 +209,16 @@ fn a_second_run_asks_no_tool() {
 }
 
 #[test]
+fn a_compiler_that_was_killed_is_asked_again() {
+    for (why, settled) in
+        [("design.sv:1: syntax error", true), ("No top level modules, and no -s option.", true), ("Killed", false)]
+    {
+        assert_eq!(Ended::NotCompiled(why.to_owned()).is_settled(), settled, "{why}");
+        assert_eq!(Ended::NotConnected(why.to_owned()).is_settled(), settled, "{why}");
+    }
+}
+
+#[test]
 fn what_took_too_long_is_asked_again() {
     if !is_there("what_took_too_long_is_asked_again") {
         return;
