@@ -177,6 +177,7 @@ fn what_cannot_be_trained_is_refused() {
         assert!(MODELLED.contains(old), "{old}");
         place.write("recipe.toml", &MODELLED.replacen(old, new, 1));
         place.train("run", &[]).failed(2, parts);
+        assert!(!place.path("run").exists(), "before anything is begun");
     };
     let stages = "[\"supervised\", \"reward_model\", \"rl\"]";
     refused(stages, "[\"supervised\", \"rl\"]", &["`reward_model`", "is no stage of the recipe"]);

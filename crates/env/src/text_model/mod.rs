@@ -102,14 +102,14 @@ fn positives<'a>(lists: &'a [Vec<Labelled<'_>>]) -> impl Iterator<Item = &'a str
 fn within(key: &str, x: usize, least: usize, most: usize) -> Result<(), (String, String)> {
     match (least..=most).contains(&x) {
         true => Ok(()),
-        false => Err((key.to_owned(), format!("must be in {least}..={most}, got {x}"))),
+        false => Err((key.to_owned(), format!("must be in {least}..={most}"))),
     }
 }
 
 fn finite_from(key: &str, x: f64, least: f64) -> Result<(), (String, String)> {
     match x.is_finite() && x >= least {
         true => Ok(()),
-        false => Err((key.to_owned(), format!("must be a finite number of at least {least}, got {x}"))),
+        false => Err((key.to_owned(), format!("must be a finite number of at least {least}"))),
     }
 }
 

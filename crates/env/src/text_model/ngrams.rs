@@ -67,9 +67,8 @@ impl Ngrams {
         within("ngrams.buckets", self.buckets, 1, 1 << 20)?;
         finite_from("ngrams.lr", self.lr, 0.0)?;
         finite_from("ngrams.weight_decay", self.weight_decay, 0.0)?;
-        let shrunk = self.lr * self.weight_decay;
-        if shrunk > 1.0 {
-            return Err(("ngrams.weight_decay".to_owned(), format!("times lr must be at most 1, got {shrunk}")));
+        if self.lr * self.weight_decay > 1.0 {
+            return Err(("ngrams.weight_decay".to_owned(), "must be at most 1 / lr".to_owned()));
         }
         self.loss.check().map_err(|(key, problem)| (format!("ngrams.loss.{key}"), problem))
     }

@@ -152,6 +152,7 @@ pub struct BeforeAfter {
 /// A failure is written to the manifest; what was committed before it stays.
 pub fn train(recipe: &Recipe, setup: Setup, options: &Options, observer: &mut dyn Observer) -> Result<Summary, Error> {
     check_dev(recipe, &setup.world)?;
+    check_reward_models(recipe, &setup.world)?;
     // Asked twice: what may not start here makes no lock, and before there is one another process may change the answer.
     RunDir::admit(&options.run_dir, options.start, recipe)?;
     let _lock = Lock::of_run(&options.run_dir)?;
@@ -327,6 +328,13 @@ fn score(session: &mut Session<'_>, config: &Score) -> Result<(), Error> {
     session.begin(config.optimizer);
     session.restore()?;
     drive(&mut stage, session)
+}
+
+/// Whether the rows have what the run's own models learn from: said before a cold start is paid for.
+fn check_reward_models(recipe: &Recipe, world: &World) -> Result<(), Error> {
+    let Some(config) = &recipe.reward_model else { return Ok(()) };
+    untrained(recipe, world)?;
+    RewardModelStage::new(recipe, config, world).map(drop)
 }
 
 /// Whether dev has what the recipe wants to see there.
