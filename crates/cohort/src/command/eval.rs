@@ -67,7 +67,7 @@ fn read_models(recipe: &Recipe, world: &World, directory: &Path) -> Result<(), F
     if recipe.reward_model.is_none() || !has_reward_models(directory) {
         return Ok(());
     }
-    let mut models = untrained(recipe, world)?;
+    let mut models = untrained(recipe, world);
     read_reward_models(directory, &mut models).map_err(cohort_train::Error::from)?;
     world.trained.set(models);
     Ok(())

@@ -27,7 +27,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cohort_core::{NumberType, Policy, StoredTensor, policy::show_bytes};
+use cohort_core::Policy;
 use cohort_env::text_model::TextModels;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -36,7 +36,7 @@ pub(crate) use checksum::CHECKSUMS;
 pub use checksum::verify;
 pub use model_files::SHARD_BYTES;
 pub use reward_models::{has as has_reward_models, read as read_reward_models};
-use tensors::{read_tensors, write_tensors};
+use tensors::{read_tensors, write_values};
 
 use crate::optimizer::Optimizer;
 
@@ -133,14 +133,7 @@ fn stage<S: Serialize>(staging: &Path, parts: &Parts<'_, S>) -> io::Result<()> {
     let &Parts { policy, optimizer, ema, models, state, provenance, shard_bytes } = parts;
     stage_model(staging, policy, provenance, shard_bytes)?;
     if let Some(optimizer) = optimizer {
-        let moments = optimizer.tensors(policy.parameters());
-        let stored = |(name, shape, _): &(String, Vec<usize>, &[f32])| StoredTensor {
-            name: name.clone(),
-            shape: shape.clone(),
-            numbers: NumberType::F32,
-        };
-        let tensors: Vec<StoredTensor> = moments.iter().map(stored).collect();
-        write_tensors(&staging.join(OPTIMIZER), &tensors, |index, look| show_bytes(moments[index].2, look))?;
+        write_values(&staging.join(OPTIMIZER), &optimizer.tensors(policy.parameters()))?;
     }
     reward_models::write(staging, models)?;
     if let Some(ema) = ema {

@@ -2,12 +2,11 @@
 
 use std::{io, path::Path};
 
-use cohort_core::{NumberType, StoredTensor, policy::show_bytes};
 use cohort_env::text_model::TextModels;
 
 use super::{
     CheckpointError,
-    tensors::{read_tensors, write_tensors},
+    tensors::{read_tensors, write_values},
 };
 
 const REWARD_MODELS: &str = "reward_models.safetensors";
@@ -21,18 +20,10 @@ pub(super) fn write(staging: &Path, models: &TextModels) -> io::Result<()> {
     if models.is_empty() {
         return Ok(());
     }
-    let of_model = |(name, model): (&String, &cohort_env::text_model::TextModel)| {
-        let name = name.clone();
-        model.weights.iter().map(move |(value, weights)| (tensor(&name, value), weights.clone())).collect::<Vec<_>>()
-    };
-    let vectors: Vec<(String, Vec<f32>)> = models.iter().flat_map(of_model).collect();
-    let stored = |(name, weights): &(String, Vec<f32>)| StoredTensor {
-        name: name.clone(),
-        shape: vec![weights.len()],
-        numbers: NumberType::F32,
-    };
-    let tensors: Vec<StoredTensor> = vectors.iter().map(stored).collect();
-    write_tensors(&staging.join(REWARD_MODELS), &tensors, |index, look| show_bytes(&vectors[index].1, look))
+    let vectors = models.iter().flat_map(|(name, model)| {
+        model.weights.iter().map(|(value, weights)| (tensor(name, value), vec![weights.len()], weights.as_slice()))
+    });
+    write_values(&staging.join(REWARD_MODELS), &vectors.collect::<Vec<_>>())
 }
 
 /// Whether a checkpoint holds models.

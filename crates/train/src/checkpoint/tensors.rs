@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-use cohort_core::{NumberType, StoredTensor};
+use cohort_core::{NumberType, StoredTensor, policy::show_bytes};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
 
@@ -57,6 +57,17 @@ pub(super) fn write_tensors(
         }
     }
     file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+}
+
+/// Writes f32 tensors that are in memory, `(name, shape, values)`, as [`write_tensors`] does.
+pub(super) fn write_values(path: &Path, values: &[(String, Vec<usize>, &[f32])]) -> io::Result<()> {
+    let stored = |(name, shape, _): &(String, Vec<usize>, &[f32])| StoredTensor {
+        name: name.clone(),
+        shape: shape.clone(),
+        numbers: NumberType::F32,
+    };
+    let tensors: Vec<StoredTensor> = values.iter().map(stored).collect();
+    write_tensors(path, &tensors, |index, look| show_bytes(values[index].2, look))
 }
 
 /// Reads `(name, shape, key)` tensors and gives each to `take(key, values)`.

@@ -46,7 +46,10 @@ use crate::{
     run_dir::{Reinforced, RunDir, RunState, Start, Tokens, read_manifest},
     sampling::Actors,
     session::{Interrupt, Session, StageState, checkpoint_name, hold_sum, sum_of},
-    stage::{Reference, RewardModelStage, RlStage, SCORE, SUPERVISED, ScoreStage, SupervisedStage, drive, untrained},
+    stage::{
+        Reference, RewardModelStage, RlStage, SCORE, SUPERVISED, ScoreStage, SupervisedStage, drive, hold_columns,
+        untrained,
+    },
     timing::timed,
     update::Division,
     worker::Workers,
@@ -152,7 +155,7 @@ pub struct BeforeAfter {
 /// A failure is written to the manifest; what was committed before it stays.
 pub fn train(recipe: &Recipe, setup: Setup, options: &Options, observer: &mut dyn Observer) -> Result<Summary, Error> {
     check_dev(recipe, &setup.world)?;
-    check_reward_models(recipe, &setup.world)?;
+    hold_columns(recipe, &setup.world)?;
     // Asked twice: what may not start here makes no lock, and before there is one another process may change the answer.
     RunDir::admit(&options.run_dir, options.start, recipe)?;
     let _lock = Lock::of_run(&options.run_dir)?;
@@ -291,9 +294,9 @@ fn go(
 /// The models that terms of the later stages read: trained, or as the run trained them before.
 fn reward_models(session: &mut Session<'_>, config: &RewardModelSection) -> Result<(), Error> {
     let (recipe, world) = (session.recipe, session.world);
-    session.models = untrained(recipe, world)?;
+    session.models = untrained(recipe, world);
     if !session.restore_models()? {
-        let mut stage = RewardModelStage::new(recipe, config, world)?;
+        let mut stage = RewardModelStage::new(recipe, config, world);
         session.started = Instant::now();
         session.restore()?;
         drive(&mut stage, session)?;
@@ -328,13 +331,6 @@ fn score(session: &mut Session<'_>, config: &Score) -> Result<(), Error> {
     session.begin(config.optimizer);
     session.restore()?;
     drive(&mut stage, session)
-}
-
-/// Whether the rows have what the run's own models learn from: said before a cold start is paid for.
-fn check_reward_models(recipe: &Recipe, world: &World) -> Result<(), Error> {
-    let Some(config) = &recipe.reward_model else { return Ok(()) };
-    untrained(recipe, world)?;
-    RewardModelStage::new(recipe, config, world).map(drop)
 }
 
 /// Whether dev has what the recipe wants to see there.

@@ -108,11 +108,9 @@ impl Sampling<'_> {
         let begun = Instant::now();
         let drawn = AtomicU64::new(0);
         let roll = |block: usize| {
-            let desk = Desk { sampler, turns: world.turns.as_ref() };
-            let rolled = strategy.roll(blocks[block], &ask, desk);
+            let rolled = self.roll(world, strategy, sampler, &ask, blocks[block]);
             drawn.fetch_max(begun.elapsed().as_micros() as u64, Ordering::Relaxed);
-            let groups = rolled.map_err(|source| Error::Policy { step: self.step, source })?;
-            Ok(blocks[block].iter().map(|prompt| prompt.slot as usize).zip(groups).collect())
+            Ok(blocks[block].iter().map(|prompt| prompt.slot as usize).zip(rolled?).collect())
         };
         let judge = |(slot, group): &mut (usize, Group)| {
             if let Some(ledger) = self.ledger {
@@ -158,12 +156,21 @@ impl Sampling<'_> {
         let per_block = self.blocks.prompts(prompts.len(), strategy.group_size(), 1, workers);
         let blocks: Vec<&[Prompt]> = prompts.chunks(per_block).collect();
         let ask = self.ask(world);
-        let groups = workers.map("sampling", blocks.len(), |block| {
-            let desk = Desk { sampler, turns: world.turns.as_ref() };
-            let rolled = strategy.roll(blocks[block], &ask, desk);
-            rolled.map_err(|source| Error::Policy { step: self.step, source })
-        })?;
-        Ok(groups.into_iter().flatten().collect())
+        let roll = |block: usize| self.roll(world, strategy, sampler, &ask, blocks[block]);
+        Ok(workers.map("sampling", blocks.len(), roll)?.into_iter().flatten().collect())
+    }
+
+    /// The groups of one block of prompts.
+    fn roll(
+        &self,
+        world: &World,
+        strategy: &dyn Strategy,
+        sampler: &dyn Sampler,
+        ask: &Ask,
+        prompts: &[Prompt],
+    ) -> Result<Vec<Group>, Error> {
+        let desk = Desk { sampler, turns: world.turns.as_ref() };
+        strategy.roll(prompts, ask, desk).map_err(|source| Error::Policy { step: self.step, source })
     }
 
     /// The prompts with a hint of their level behind each, and what it took to write them.

@@ -13,7 +13,7 @@ use std::time::Instant;
 use cohort_core::metric::Metrics;
 use serde_json::{Value, json};
 
-pub use reward_model::{RewardModelStage, untrained};
+pub use reward_model::{RewardModelStage, hold_columns, untrained};
 pub use rl::{Reference, RlStage};
 pub(crate) use score::CANDIDATES_PER_BLOCK;
 pub use score::ScoreStage;

@@ -35,32 +35,45 @@ pub struct RewardModelStage<'a> {
     strata: Vec<(Stream, Vec<usize>)>,
 }
 
-/// The models of a recipe before they are trained: what there is to train, and to read again.
+/// Whether the rows of the train split have what the models of a recipe learn from.
 ///
 /// # Errors
-/// A row of the train split without a text that a model learns from, or without the column that it is one of several by.
-pub fn untrained(recipe: &Recipe, world: &World) -> Result<TextModels, Error> {
-    let Some(section) = &recipe.reward_model else { return Ok(TextModels::new()) };
+/// A row without a text that a model learns from, without the column that it is one of several by, or without the one that is balanced.
+pub fn hold_columns(recipe: &Recipe, world: &World) -> Result<(), Error> {
+    let Some(section) = &recipe.reward_model else { return Ok(()) };
     let items = world.task.items(Split::Train);
-    let mut models = TextModels::new();
+    let hold = |key: &str, problem: &str, column: &str, lacking: Option<&Item>| {
+        let Some(item) = lacking else { return Ok(()) };
+        let (key, got) = (format!("reward_model.{key}"), format!("{column:?} in {}", item.origin));
+        let hint = "name a column that every row of the train split has";
+        Err(Error::Recipe(recipe.refuse(&key, problem, &got, hint)))
+    };
+    let without = |column: &str| items.iter().find(|item| item.label(column).is_none());
     for (name, model) in &section.models {
-        let hold = |key: &str, column: &str, lacking: Option<&Item>| {
-            let Some(item) = lacking else { return Ok(()) };
-            let (key, got) = (format!("reward_model.models.{name}.{key}"), format!("{column:?} in {}", item.origin));
-            let hint = "name a column that every row of the train split has";
-            Err(Error::Recipe(recipe.refuse(&key, "must be a column with a text", &got, hint)))
+        let with_text = |key: &str, column: &str| {
+            let lacking = items.iter().find(|item| text(item, column).is_none());
+            hold(&format!("models.{name}.{key}"), "must be a column with a text", column, lacking)
         };
-        let without_text = |column: &str| items.iter().find(|item| text(item, column).is_none());
-        hold("positive", &model.positive, without_text(&model.positive))?;
+        with_text("positive", &model.positive)?;
         if let Negative::Column(column) = &model.negative {
-            hold("negative.column", column, without_text(column))?;
+            with_text("negative.column", column)?;
         }
         if let Some(by) = &model.by {
-            hold("by", by, items.iter().find(|item| item.label(by).is_none()))?;
+            hold(&format!("models.{name}.by"), "must be a column of every row", by, without(by))?;
         }
-        models.insert(name.clone(), TextModel::untrained(model.family, model.by.clone(), items));
     }
-    Ok(models)
+    let balance = section.balance.as_deref();
+    balance.map_or(Ok(()), |column| hold("balance", "must be a column of every row", column, without(column)))
+}
+
+/// The models of a recipe before they are trained: what there is to train, and to read again.
+pub fn untrained(recipe: &Recipe, world: &World) -> TextModels {
+    let models = recipe.reward_model.iter().flat_map(|section| &section.models);
+    let items = world.task.items(Split::Train);
+    let of = |(name, model): (&String, &ModelSection)| {
+        (name.clone(), TextModel::untrained(model.family, model.by.clone(), items))
+    };
+    models.map(of).collect()
 }
 
 fn text<'a>(item: &'a Item, column: &str) -> Option<&'a str> {
@@ -68,23 +81,15 @@ fn text<'a>(item: &'a Item, column: &str) -> Option<&'a str> {
 }
 
 impl<'a> RewardModelStage<'a> {
-    /// # Errors
-    /// A row of the train split without the column that is balanced.
-    pub fn new(recipe: &'a Recipe, config: &'a RewardModelSection, world: &World) -> Result<Self, Error> {
-        let mut strata: BTreeMap<String, Vec<usize>> = Default::default();
+    /// Of a world whose rows have what it takes ([`hold_columns`]).
+    pub fn new(recipe: &'a Recipe, config: &'a RewardModelSection, world: &World) -> Self {
+        let mut strata: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (index, item) in world.task.items(Split::Train).iter().enumerate() {
-            let value = match &config.balance {
-                None => String::new(),
-                Some(column) => item.label(column).ok_or_else(|| {
-                    let (got, hint) = (item.origin.to_string(), "name a column that every row has, or leave it out");
-                    let problem = format!("must be a column of every row, and {column:?} is lacking");
-                    Error::Recipe(recipe.refuse("reward_model.balance", &problem, &got, hint))
-                })?,
-            };
-            strata.entry(value).or_default().push(index);
+            let value = config.balance.as_ref().and_then(|column| item.label(column));
+            strata.entry(value.unwrap_or_default()).or_default().push(index);
         }
         let stream = |value: &str| Stream::new(recipe.seed, &format!("reward_model/order/{value}"));
-        Ok(Self { config, recipe, strata: strata.into_iter().map(|(v, rows)| (stream(&v), rows)).collect() })
+        Self { config, recipe, strata: strata.into_iter().map(|(v, rows)| (stream(&v), rows)).collect() }
     }
 
     /// The rows of a step: of each stratum as many, the first ones one more where it does not go up.
